@@ -1,0 +1,71 @@
+package agent
+
+import (
+	"context"
+	"io"
+
+	"github.com/sockerless/sockerless/agent/agentpb"
+)
+
+// A Host is what an agent serves: the processes and files of its containers, virtual ones in a cell of the
+// sandbox, real ones inside a container of a cloud. The Server does everything that both share: streams, the
+// output spool, exits that wait for their acknowledgement.
+//
+// Errors carry a class of github.com/containerd/errdefs; an unknown container is errdefs.ErrNotFound.
+// A command that cannot be started is a *StartError.
+type Host interface {
+	// Open makes the container's files reachable; it is idempotent.
+	Open(ctx context.Context, c *agentpb.Container) error
+	// Close forgets a container that is not running.
+	Close(ctx context.Context, container string) error
+	// Start runs the container's first process. out receives its output until Process.Done.
+	Start(ctx context.Context, c *agentpb.Container, p *agentpb.Process, out Sink) (Process, error)
+	// Exec runs another process in a running container.
+	Exec(ctx context.Context, container string, p *agentpb.Process, out Sink) (Process, error)
+	// Pause freezes all processes of a container, or lets them go on.
+	Pause(ctx context.Context, container string, paused bool) error
+	Top(ctx context.Context, container string, args []string) (*agentpb.TopReply, error)
+	Stats(ctx context.Context, container string) (*agentpb.StatsReply, error)
+
+	Stat(ctx context.Context, container, path string) (*agentpb.PathStat, error)
+	// Get writes path as a tar stream to w, after it has called stat once.
+	Get(ctx context.Context, container, path string, stat func(*agentpb.PathStat) error, w io.Writer) error
+	// Put unpacks the tar stream r.
+	Put(ctx context.Context, open *agentpb.PutOpen, r io.Reader) error
+	Changes(ctx context.Context, container string) ([]*agentpb.Change, error)
+}
+
+// A Process is a running process of a Host.
+type Process interface {
+	PID() int64
+	// Stdin is the process's standard input or its terminal; nil if it has none.
+	Stdin() io.WriteCloser
+	// Signal sends a signal by its Linux number.
+	Signal(signal int) error
+	// Resize sets the window size of the process's terminal; without one it does nothing.
+	Resize(rows, columns uint32) error
+	// Done is closed when the process has ended and everything that it wrote has reached its Sink.
+	Done() <-chan struct{}
+	// Exit tells how it ended; valid once Done is closed.
+	Exit() *agentpb.Exit
+}
+
+// A Sink takes a process's output, in order; it may block to slow the process down.
+type Sink interface {
+	// WriteStream takes output of a stream: Stdout or Stderr.
+	WriteStream(stream uint8, p []byte) (int, error)
+}
+
+// The streams of a process, as Docker's multiplexed streams number them.
+const (
+	Stdout uint8 = 1
+	Stderr uint8 = 2
+)
+
+// StartError says why a command did not start.
+type StartError struct {
+	Code    int    // exit code that a shell or Docker would give: 126 found but cannot run, 127 not found
+	Message string // e.g. exec: "foo": executable file not found in $PATH
+}
+
+func (e *StartError) Error() string { return e.Message }
