@@ -18,7 +18,7 @@ type Host interface {
 	Open(ctx context.Context, c *agentpb.Container) error
 	// Close forgets a container that is not running.
 	Close(ctx context.Context, container string) error
-	// Start runs the container's first process. out receives its output until Process.Done.
+	// Start runs the container's first process. out receives its output and its end, which may come before Start returns.
 	Start(ctx context.Context, c *agentpb.Container, p *agentpb.Process, out Sink) (Process, error)
 	// Exec runs another process in a running container.
 	Exec(ctx context.Context, container string, p *agentpb.Process, out Sink) (Process, error)
@@ -35,25 +35,24 @@ type Host interface {
 	Changes(ctx context.Context, container string) ([]*agentpb.Change, error)
 }
 
-// A Process is a running process of a Host.
+// A Process is a process that a Host started.
 type Process interface {
 	PID() int64
-	// Stdin is the process's standard input or its terminal; nil if it has none.
+	// Stdin is the process's standard input or its terminal; nil if it has none. A Write blocks while the
+	// process does not read, and fails once it has ended.
 	Stdin() io.WriteCloser
 	// Signal sends a signal by its Linux number.
 	Signal(signal int) error
 	// Resize sets the window size of the process's terminal; without one it does nothing.
 	Resize(rows, columns uint32) error
-	// Done is closed when the process has ended and everything that it wrote has reached its Sink.
-	Done() <-chan struct{}
-	// Exit tells how it ended; valid once Done is closed.
-	Exit() *agentpb.Exit
 }
 
-// A Sink takes a process's output, in order; it may block to slow the process down.
+// A Sink takes a process's output, in order, and then its end.
 type Sink interface {
-	// WriteStream takes output of a stream: Stdout or Stderr.
-	WriteStream(stream uint8, p []byte) (int, error)
+	// WriteStream takes output of a stream, Stdout or Stderr. It blocks to slow the process down, until ctx ends.
+	WriteStream(ctx context.Context, stream uint8, p []byte) (int, error)
+	// End tells how the process ended. It is the last call, after all output.
+	End(exit *agentpb.Exit)
 }
 
 // The streams of a process, as Docker's multiplexed streams number them.

@@ -119,7 +119,7 @@ func (x Change_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Kind.Descriptor instead.
 func (Change_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46, 0}
+	return file_agent_proto_rawDescGZIP(), []int{45, 0}
 }
 
 type HelloRequest struct {
@@ -907,6 +907,7 @@ type StartReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pid           int64                  `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
 	Started       int64                  `protobuf:"varint,2,opt,name=started,proto3" json:"started,omitempty"` // Unix nanoseconds
+	Offset        int64                  `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`   // of the output spool before this run's first byte
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -955,6 +956,66 @@ func (x *StartReply) GetStarted() int64 {
 	return 0
 }
 
+func (x *StartReply) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+// StartFailure is the detail of the status of a Start, Exec or Attach whose command cannot be started.
+type StartFailure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"` // 126 found but cannot run, 127 not found
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartFailure) Reset() {
+	*x = StartFailure{}
+	mi := &file_agent_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartFailure) ProtoMessage() {}
+
+func (x *StartFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartFailure.ProtoReflect.Descriptor instead.
+func (*StartFailure) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *StartFailure) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *StartFailure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type ExecRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
@@ -966,7 +1027,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1039,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1052,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{12}
+	return file_agent_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExecRequest) GetContainer() string {
@@ -1024,7 +1085,7 @@ type ExecReply struct {
 
 func (x *ExecReply) Reset() {
 	*x = ExecReply{}
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1097,7 @@ func (x *ExecReply) String() string {
 func (*ExecReply) ProtoMessage() {}
 
 func (x *ExecReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1110,7 @@ func (x *ExecReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecReply.ProtoReflect.Descriptor instead.
 func (*ExecReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{13}
+	return file_agent_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExecReply) GetPid() int64 {
@@ -1074,7 +1135,7 @@ type AttachInput struct {
 
 func (x *AttachInput) Reset() {
 	*x = AttachInput{}
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1147,7 @@ func (x *AttachInput) String() string {
 func (*AttachInput) ProtoMessage() {}
 
 func (x *AttachInput) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1160,7 @@ func (x *AttachInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachInput.ProtoReflect.Descriptor instead.
 func (*AttachInput) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{14}
+	return file_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AttachInput) GetInput() isAttachInput_Input {
@@ -1187,7 +1248,7 @@ type AttachOpen struct {
 
 func (x *AttachOpen) Reset() {
 	*x = AttachOpen{}
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1260,7 @@ func (x *AttachOpen) String() string {
 func (*AttachOpen) ProtoMessage() {}
 
 func (x *AttachOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1273,7 @@ func (x *AttachOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachOpen.ProtoReflect.Descriptor instead.
 func (*AttachOpen) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{15}
+	return file_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AttachOpen) GetContainer() string {
@@ -1271,7 +1332,7 @@ type AttachOutput struct {
 
 func (x *AttachOutput) Reset() {
 	*x = AttachOutput{}
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1344,7 @@ func (x *AttachOutput) String() string {
 func (*AttachOutput) ProtoMessage() {}
 
 func (x *AttachOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1357,7 @@ func (x *AttachOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachOutput.ProtoReflect.Descriptor instead.
 func (*AttachOutput) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{16}
+	return file_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AttachOutput) GetOutput() isAttachOutput_Output {
@@ -1364,7 +1425,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1437,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1450,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{17}
+	return file_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Started) GetPid() int64 {
@@ -1411,7 +1472,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1484,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1497,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{18}
+	return file_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Output) GetOffset() int64 {
@@ -1479,7 +1540,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1552,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1565,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{19}
+	return file_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Exit) GetCode() int32 {
@@ -1546,7 +1607,7 @@ type SignalRequest struct {
 
 func (x *SignalRequest) Reset() {
 	*x = SignalRequest{}
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1619,7 @@ func (x *SignalRequest) String() string {
 func (*SignalRequest) ProtoMessage() {}
 
 func (x *SignalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1632,7 @@ func (x *SignalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalRequest.ProtoReflect.Descriptor instead.
 func (*SignalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{20}
+	return file_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SignalRequest) GetContainer() string {
@@ -1603,7 +1664,7 @@ type SignalReply struct {
 
 func (x *SignalReply) Reset() {
 	*x = SignalReply{}
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1615,7 +1676,7 @@ func (x *SignalReply) String() string {
 func (*SignalReply) ProtoMessage() {}
 
 func (x *SignalReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1628,7 +1689,7 @@ func (x *SignalReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalReply.ProtoReflect.Descriptor instead.
 func (*SignalReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{21}
+	return file_agent_proto_rawDescGZIP(), []int{22}
 }
 
 type ResizeRequest struct {
@@ -1642,7 +1703,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1654,7 +1715,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1667,7 +1728,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ResizeRequest) GetContainer() string {
@@ -1699,7 +1760,7 @@ type ResizeReply struct {
 
 func (x *ResizeReply) Reset() {
 	*x = ResizeReply{}
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1772,7 @@ func (x *ResizeReply) String() string {
 func (*ResizeReply) ProtoMessage() {}
 
 func (x *ResizeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1785,7 @@ func (x *ResizeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeReply.ProtoReflect.Descriptor instead.
 func (*ResizeReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_proto_rawDescGZIP(), []int{24}
 }
 
 type PauseRequest struct {
@@ -1737,7 +1798,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1810,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1823,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PauseRequest) GetContainer() string {
@@ -1787,7 +1848,7 @@ type PauseReply struct {
 
 func (x *PauseReply) Reset() {
 	*x = PauseReply{}
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +1860,7 @@ func (x *PauseReply) String() string {
 func (*PauseReply) ProtoMessage() {}
 
 func (x *PauseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +1873,7 @@ func (x *PauseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseReply.ProtoReflect.Descriptor instead.
 func (*PauseReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_proto_rawDescGZIP(), []int{26}
 }
 
 type CloseRequest struct {
@@ -1824,7 +1885,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +1897,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +1910,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CloseRequest) GetContainer() string {
@@ -1867,7 +1928,7 @@ type CloseReply struct {
 
 func (x *CloseReply) Reset() {
 	*x = CloseReply{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +1940,7 @@ func (x *CloseReply) String() string {
 func (*CloseReply) ProtoMessage() {}
 
 func (x *CloseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,18 +1953,19 @@ func (x *CloseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseReply.ProtoReflect.Descriptor instead.
 func (*CloseReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{28}
 }
 
 type EventsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Acknowledge   int64                  `protobuf:"varint,1,opt,name=acknowledge,proto3" json:"acknowledge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +1977,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +1990,14 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *EventsRequest) GetAcknowledge() int64 {
+	if x != nil {
+		return x.Acknowledge
+	}
+	return 0
 }
 
 type Event struct {
@@ -1945,7 +2014,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2026,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2039,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Event) GetSequence() int64 {
@@ -2015,86 +2084,6 @@ func (x *Event) GetReady() bool {
 	return false
 }
 
-type AckRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sequence      int64                  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AckRequest) Reset() {
-	*x = AckRequest{}
-	mi := &file_agent_proto_msgTypes[30]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AckRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AckRequest) ProtoMessage() {}
-
-func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
-func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
-}
-
-func (x *AckRequest) GetSequence() int64 {
-	if x != nil {
-		return x.Sequence
-	}
-	return 0
-}
-
-type AckReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AckReply) Reset() {
-	*x = AckReply{}
-	mi := &file_agent_proto_msgTypes[31]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AckReply) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AckReply) ProtoMessage() {}
-
-func (x *AckReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AckReply.ProtoReflect.Descriptor instead.
-func (*AckReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
-}
-
 type TopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
@@ -2105,7 +2094,7 @@ type TopRequest struct {
 
 func (x *TopRequest) Reset() {
 	*x = TopRequest{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2117,7 +2106,7 @@ func (x *TopRequest) String() string {
 func (*TopRequest) ProtoMessage() {}
 
 func (x *TopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2130,7 +2119,7 @@ func (x *TopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopRequest.ProtoReflect.Descriptor instead.
 func (*TopRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TopRequest) GetContainer() string {
@@ -2157,7 +2146,7 @@ type TopReply struct {
 
 func (x *TopReply) Reset() {
 	*x = TopReply{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2169,7 +2158,7 @@ func (x *TopReply) String() string {
 func (*TopReply) ProtoMessage() {}
 
 func (x *TopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2171,7 @@ func (x *TopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopReply.ProtoReflect.Descriptor instead.
 func (*TopReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TopReply) GetTitles() []string {
@@ -2208,7 +2197,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2220,7 +2209,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2233,7 +2222,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *StatsRequest) GetContainer() string {
@@ -2257,7 +2246,7 @@ type StatsReply struct {
 
 func (x *StatsReply) Reset() {
 	*x = StatsReply{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2258,7 @@ func (x *StatsReply) String() string {
 func (*StatsReply) ProtoMessage() {}
 
 func (x *StatsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2271,7 @@ func (x *StatsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsReply.ProtoReflect.Descriptor instead.
 func (*StatsReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StatsReply) GetTime() int64 {
@@ -2340,7 +2329,7 @@ type PathStat struct {
 
 func (x *PathStat) Reset() {
 	*x = PathStat{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2352,7 +2341,7 @@ func (x *PathStat) String() string {
 func (*PathStat) ProtoMessage() {}
 
 func (x *PathStat) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2365,7 +2354,7 @@ func (x *PathStat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathStat.ProtoReflect.Descriptor instead.
 func (*PathStat) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PathStat) GetName() string {
@@ -2413,7 +2402,7 @@ type StatRequest struct {
 
 func (x *StatRequest) Reset() {
 	*x = StatRequest{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2414,7 @@ func (x *StatRequest) String() string {
 func (*StatRequest) ProtoMessage() {}
 
 func (x *StatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2427,7 @@ func (x *StatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatRequest.ProtoReflect.Descriptor instead.
 func (*StatRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StatRequest) GetContainer() string {
@@ -2464,7 +2453,7 @@ type StatReply struct {
 
 func (x *StatReply) Reset() {
 	*x = StatReply{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2476,7 +2465,7 @@ func (x *StatReply) String() string {
 func (*StatReply) ProtoMessage() {}
 
 func (x *StatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2489,7 +2478,7 @@ func (x *StatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatReply.ProtoReflect.Descriptor instead.
 func (*StatReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StatReply) GetStat() *PathStat {
@@ -2509,7 +2498,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2521,7 +2510,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2534,7 +2523,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetRequest) GetContainer() string {
@@ -2561,7 +2550,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2573,7 +2562,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2586,7 +2575,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetReply) GetStat() *PathStat {
@@ -2613,7 +2602,7 @@ type PutRequest struct {
 
 func (x *PutRequest) Reset() {
 	*x = PutRequest{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2625,7 +2614,7 @@ func (x *PutRequest) String() string {
 func (*PutRequest) ProtoMessage() {}
 
 func (x *PutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2638,7 +2627,7 @@ func (x *PutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutRequest.ProtoReflect.Descriptor instead.
 func (*PutRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PutRequest) GetOpen() *PutOpen {
@@ -2667,7 +2656,7 @@ type PutOpen struct {
 
 func (x *PutOpen) Reset() {
 	*x = PutOpen{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2679,7 +2668,7 @@ func (x *PutOpen) String() string {
 func (*PutOpen) ProtoMessage() {}
 
 func (x *PutOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2692,7 +2681,7 @@ func (x *PutOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutOpen.ProtoReflect.Descriptor instead.
 func (*PutOpen) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PutOpen) GetContainer() string {
@@ -2731,7 +2720,7 @@ type PutReply struct {
 
 func (x *PutReply) Reset() {
 	*x = PutReply{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2743,7 +2732,7 @@ func (x *PutReply) String() string {
 func (*PutReply) ProtoMessage() {}
 
 func (x *PutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2756,7 +2745,7 @@ func (x *PutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutReply.ProtoReflect.Descriptor instead.
 func (*PutReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 type ChangesRequest struct {
@@ -2768,7 +2757,7 @@ type ChangesRequest struct {
 
 func (x *ChangesRequest) Reset() {
 	*x = ChangesRequest{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2780,7 +2769,7 @@ func (x *ChangesRequest) String() string {
 func (*ChangesRequest) ProtoMessage() {}
 
 func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2793,7 +2782,7 @@ func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesRequest.ProtoReflect.Descriptor instead.
 func (*ChangesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ChangesRequest) GetContainer() string {
@@ -2812,7 +2801,7 @@ type ChangesReply struct {
 
 func (x *ChangesReply) Reset() {
 	*x = ChangesReply{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2824,7 +2813,7 @@ func (x *ChangesReply) String() string {
 func (*ChangesReply) ProtoMessage() {}
 
 func (x *ChangesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2837,7 +2826,7 @@ func (x *ChangesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesReply.ProtoReflect.Descriptor instead.
 func (*ChangesReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ChangesReply) GetChanges() []*Change {
@@ -2857,7 +2846,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2869,7 +2858,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,7 +2871,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Change) GetKind() Change_Kind {
@@ -2912,7 +2901,7 @@ type DialRequest struct {
 
 func (x *DialRequest) Reset() {
 	*x = DialRequest{}
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2924,7 +2913,7 @@ func (x *DialRequest) String() string {
 func (*DialRequest) ProtoMessage() {}
 
 func (x *DialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2937,7 +2926,7 @@ func (x *DialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialRequest.ProtoReflect.Descriptor instead.
 func (*DialRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DialRequest) GetContainer() string {
@@ -2985,7 +2974,7 @@ type DialReply struct {
 
 func (x *DialReply) Reset() {
 	*x = DialReply{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2997,7 +2986,7 @@ func (x *DialReply) String() string {
 func (*DialReply) ProtoMessage() {}
 
 func (x *DialReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3010,7 +2999,7 @@ func (x *DialReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DialReply.ProtoReflect.Descriptor instead.
 func (*DialReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{48}
+	return file_agent_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DialReply) GetData() []byte {
@@ -3036,7 +3025,7 @@ type TopReply_Row struct {
 
 func (x *TopReply_Row) Reset() {
 	*x = TopReply_Row{}
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3037,7 @@ func (x *TopReply_Row) String() string {
 func (*TopReply_Row) ProtoMessage() {}
 
 func (x *TopReply_Row) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3050,7 @@ func (x *TopReply_Row) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopReply_Row.ProtoReflect.Descriptor instead.
 func (*TopReply_Row) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33, 0}
+	return file_agent_proto_rawDescGZIP(), []int{32, 0}
 }
 
 func (x *TopReply_Row) GetCells() []string {
@@ -3152,11 +3141,15 @@ const file_agent_proto_rawDesc = "" +
 	"\fStartRequest\x12<\n" +
 	"\tcontainer\x18\x01 \x01(\v2\x1e.sockerless.agent.v1.ContainerR\tcontainer\x126\n" +
 	"\aprocess\x18\x02 \x01(\v2\x1c.sockerless.agent.v1.ProcessR\aprocess\x12\x10\n" +
-	"\x03run\x18\x03 \x01(\x03R\x03run\"8\n" +
+	"\x03run\x18\x03 \x01(\x03R\x03run\"P\n" +
 	"\n" +
 	"StartReply\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x03R\x03pid\x12\x18\n" +
-	"\astarted\x18\x02 \x01(\x03R\astarted\"w\n" +
+	"\astarted\x18\x02 \x01(\x03R\astarted\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x03R\x06offset\"<\n" +
+	"\fStartFailure\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"w\n" +
 	"\vExecRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04exec\x18\x02 \x01(\tR\x04exec\x126\n" +
@@ -3213,20 +3206,16 @@ const file_agent_proto_rawDesc = "" +
 	"\fCloseRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\"\f\n" +
 	"\n" +
-	"CloseReply\"\x0f\n" +
-	"\rEventsRequest\"\xac\x01\n" +
+	"CloseReply\"1\n" +
+	"\rEventsRequest\x12 \n" +
+	"\vacknowledge\x18\x01 \x01(\x03R\vacknowledge\"\xac\x01\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x1c\n" +
 	"\tcontainer\x18\x02 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04exec\x18\x03 \x01(\tR\x04exec\x12\x10\n" +
 	"\x03run\x18\x04 \x01(\x03R\x03run\x12-\n" +
 	"\x04exit\x18\x05 \x01(\v2\x19.sockerless.agent.v1.ExitR\x04exit\x12\x14\n" +
-	"\x05ready\x18\x06 \x01(\bR\x05ready\"(\n" +
-	"\n" +
-	"AckRequest\x12\x1a\n" +
-	"\bsequence\x18\x01 \x01(\x03R\bsequence\"\n" +
-	"\n" +
-	"\bAckReply\">\n" +
+	"\x05ready\x18\x06 \x01(\bR\x05ready\">\n" +
 	"\n" +
 	"TopRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
@@ -3300,7 +3289,7 @@ const file_agent_proto_rawDesc = "" +
 	"\tDialReply\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x1f\n" +
 	"\vclose_write\x18\x02 \x01(\bR\n" +
-	"closeWrite2\xe6\n" +
+	"closeWrite2\xa1\n" +
 	"\n" +
 	"\x05Agent\x12K\n" +
 	"\x05Hello\x12!.sockerless.agent.v1.HelloRequest\x1a\x1f.sockerless.agent.v1.HelloReply\x12H\n" +
@@ -3311,9 +3300,8 @@ const file_agent_proto_rawDesc = "" +
 	"\x06Signal\x12\".sockerless.agent.v1.SignalRequest\x1a .sockerless.agent.v1.SignalReply\x12N\n" +
 	"\x06Resize\x12\".sockerless.agent.v1.ResizeRequest\x1a .sockerless.agent.v1.ResizeReply\x12K\n" +
 	"\x05Pause\x12!.sockerless.agent.v1.PauseRequest\x1a\x1f.sockerless.agent.v1.PauseReply\x12K\n" +
-	"\x05Close\x12!.sockerless.agent.v1.CloseRequest\x1a\x1f.sockerless.agent.v1.CloseReply\x12J\n" +
-	"\x06Events\x12\".sockerless.agent.v1.EventsRequest\x1a\x1a.sockerless.agent.v1.Event0\x01\x12E\n" +
-	"\x03Ack\x12\x1f.sockerless.agent.v1.AckRequest\x1a\x1d.sockerless.agent.v1.AckReply\x12E\n" +
+	"\x05Close\x12!.sockerless.agent.v1.CloseRequest\x1a\x1f.sockerless.agent.v1.CloseReply\x12L\n" +
+	"\x06Events\x12\".sockerless.agent.v1.EventsRequest\x1a\x1a.sockerless.agent.v1.Event(\x010\x01\x12E\n" +
 	"\x03Top\x12\x1f.sockerless.agent.v1.TopRequest\x1a\x1d.sockerless.agent.v1.TopReply\x12K\n" +
 	"\x05Stats\x12!.sockerless.agent.v1.StatsRequest\x1a\x1f.sockerless.agent.v1.StatsReply\x12H\n" +
 	"\x04Stat\x12 .sockerless.agent.v1.StatRequest\x1a\x1e.sockerless.agent.v1.StatReply\x12G\n" +
@@ -3335,7 +3323,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_agent_proto_goTypes = []any{
 	(Mount_Type)(0),        // 0: sockerless.agent.v1.Mount.Type
 	(Change_Kind)(0),       // 1: sockerless.agent.v1.Change.Kind
@@ -3351,44 +3339,43 @@ var file_agent_proto_goTypes = []any{
 	(*OpenReply)(nil),      // 11: sockerless.agent.v1.OpenReply
 	(*StartRequest)(nil),   // 12: sockerless.agent.v1.StartRequest
 	(*StartReply)(nil),     // 13: sockerless.agent.v1.StartReply
-	(*ExecRequest)(nil),    // 14: sockerless.agent.v1.ExecRequest
-	(*ExecReply)(nil),      // 15: sockerless.agent.v1.ExecReply
-	(*AttachInput)(nil),    // 16: sockerless.agent.v1.AttachInput
-	(*AttachOpen)(nil),     // 17: sockerless.agent.v1.AttachOpen
-	(*AttachOutput)(nil),   // 18: sockerless.agent.v1.AttachOutput
-	(*Started)(nil),        // 19: sockerless.agent.v1.Started
-	(*Output)(nil),         // 20: sockerless.agent.v1.Output
-	(*Exit)(nil),           // 21: sockerless.agent.v1.Exit
-	(*SignalRequest)(nil),  // 22: sockerless.agent.v1.SignalRequest
-	(*SignalReply)(nil),    // 23: sockerless.agent.v1.SignalReply
-	(*ResizeRequest)(nil),  // 24: sockerless.agent.v1.ResizeRequest
-	(*ResizeReply)(nil),    // 25: sockerless.agent.v1.ResizeReply
-	(*PauseRequest)(nil),   // 26: sockerless.agent.v1.PauseRequest
-	(*PauseReply)(nil),     // 27: sockerless.agent.v1.PauseReply
-	(*CloseRequest)(nil),   // 28: sockerless.agent.v1.CloseRequest
-	(*CloseReply)(nil),     // 29: sockerless.agent.v1.CloseReply
-	(*EventsRequest)(nil),  // 30: sockerless.agent.v1.EventsRequest
-	(*Event)(nil),          // 31: sockerless.agent.v1.Event
-	(*AckRequest)(nil),     // 32: sockerless.agent.v1.AckRequest
-	(*AckReply)(nil),       // 33: sockerless.agent.v1.AckReply
-	(*TopRequest)(nil),     // 34: sockerless.agent.v1.TopRequest
-	(*TopReply)(nil),       // 35: sockerless.agent.v1.TopReply
-	(*StatsRequest)(nil),   // 36: sockerless.agent.v1.StatsRequest
-	(*StatsReply)(nil),     // 37: sockerless.agent.v1.StatsReply
-	(*PathStat)(nil),       // 38: sockerless.agent.v1.PathStat
-	(*StatRequest)(nil),    // 39: sockerless.agent.v1.StatRequest
-	(*StatReply)(nil),      // 40: sockerless.agent.v1.StatReply
-	(*GetRequest)(nil),     // 41: sockerless.agent.v1.GetRequest
-	(*GetReply)(nil),       // 42: sockerless.agent.v1.GetReply
-	(*PutRequest)(nil),     // 43: sockerless.agent.v1.PutRequest
-	(*PutOpen)(nil),        // 44: sockerless.agent.v1.PutOpen
-	(*PutReply)(nil),       // 45: sockerless.agent.v1.PutReply
-	(*ChangesRequest)(nil), // 46: sockerless.agent.v1.ChangesRequest
-	(*ChangesReply)(nil),   // 47: sockerless.agent.v1.ChangesReply
-	(*Change)(nil),         // 48: sockerless.agent.v1.Change
-	(*DialRequest)(nil),    // 49: sockerless.agent.v1.DialRequest
-	(*DialReply)(nil),      // 50: sockerless.agent.v1.DialReply
-	(*TopReply_Row)(nil),   // 51: sockerless.agent.v1.TopReply.Row
+	(*StartFailure)(nil),   // 14: sockerless.agent.v1.StartFailure
+	(*ExecRequest)(nil),    // 15: sockerless.agent.v1.ExecRequest
+	(*ExecReply)(nil),      // 16: sockerless.agent.v1.ExecReply
+	(*AttachInput)(nil),    // 17: sockerless.agent.v1.AttachInput
+	(*AttachOpen)(nil),     // 18: sockerless.agent.v1.AttachOpen
+	(*AttachOutput)(nil),   // 19: sockerless.agent.v1.AttachOutput
+	(*Started)(nil),        // 20: sockerless.agent.v1.Started
+	(*Output)(nil),         // 21: sockerless.agent.v1.Output
+	(*Exit)(nil),           // 22: sockerless.agent.v1.Exit
+	(*SignalRequest)(nil),  // 23: sockerless.agent.v1.SignalRequest
+	(*SignalReply)(nil),    // 24: sockerless.agent.v1.SignalReply
+	(*ResizeRequest)(nil),  // 25: sockerless.agent.v1.ResizeRequest
+	(*ResizeReply)(nil),    // 26: sockerless.agent.v1.ResizeReply
+	(*PauseRequest)(nil),   // 27: sockerless.agent.v1.PauseRequest
+	(*PauseReply)(nil),     // 28: sockerless.agent.v1.PauseReply
+	(*CloseRequest)(nil),   // 29: sockerless.agent.v1.CloseRequest
+	(*CloseReply)(nil),     // 30: sockerless.agent.v1.CloseReply
+	(*EventsRequest)(nil),  // 31: sockerless.agent.v1.EventsRequest
+	(*Event)(nil),          // 32: sockerless.agent.v1.Event
+	(*TopRequest)(nil),     // 33: sockerless.agent.v1.TopRequest
+	(*TopReply)(nil),       // 34: sockerless.agent.v1.TopReply
+	(*StatsRequest)(nil),   // 35: sockerless.agent.v1.StatsRequest
+	(*StatsReply)(nil),     // 36: sockerless.agent.v1.StatsReply
+	(*PathStat)(nil),       // 37: sockerless.agent.v1.PathStat
+	(*StatRequest)(nil),    // 38: sockerless.agent.v1.StatRequest
+	(*StatReply)(nil),      // 39: sockerless.agent.v1.StatReply
+	(*GetRequest)(nil),     // 40: sockerless.agent.v1.GetRequest
+	(*GetReply)(nil),       // 41: sockerless.agent.v1.GetReply
+	(*PutRequest)(nil),     // 42: sockerless.agent.v1.PutRequest
+	(*PutOpen)(nil),        // 43: sockerless.agent.v1.PutOpen
+	(*PutReply)(nil),       // 44: sockerless.agent.v1.PutReply
+	(*ChangesRequest)(nil), // 45: sockerless.agent.v1.ChangesRequest
+	(*ChangesReply)(nil),   // 46: sockerless.agent.v1.ChangesReply
+	(*Change)(nil),         // 47: sockerless.agent.v1.Change
+	(*DialRequest)(nil),    // 48: sockerless.agent.v1.DialRequest
+	(*DialReply)(nil),      // 49: sockerless.agent.v1.DialReply
+	(*TopReply_Row)(nil),   // 50: sockerless.agent.v1.TopReply.Row
 }
 var file_agent_proto_depIdxs = []int32{
 	4,  // 0: sockerless.agent.v1.HelloReply.containers:type_name -> sockerless.agent.v1.ContainerState
@@ -3400,58 +3387,56 @@ var file_agent_proto_depIdxs = []int32{
 	5,  // 6: sockerless.agent.v1.StartRequest.container:type_name -> sockerless.agent.v1.Container
 	8,  // 7: sockerless.agent.v1.StartRequest.process:type_name -> sockerless.agent.v1.Process
 	8,  // 8: sockerless.agent.v1.ExecRequest.process:type_name -> sockerless.agent.v1.Process
-	17, // 9: sockerless.agent.v1.AttachInput.open:type_name -> sockerless.agent.v1.AttachOpen
+	18, // 9: sockerless.agent.v1.AttachInput.open:type_name -> sockerless.agent.v1.AttachOpen
 	9,  // 10: sockerless.agent.v1.AttachInput.resize:type_name -> sockerless.agent.v1.WindowSize
 	8,  // 11: sockerless.agent.v1.AttachOpen.process:type_name -> sockerless.agent.v1.Process
-	19, // 12: sockerless.agent.v1.AttachOutput.started:type_name -> sockerless.agent.v1.Started
-	20, // 13: sockerless.agent.v1.AttachOutput.data:type_name -> sockerless.agent.v1.Output
-	21, // 14: sockerless.agent.v1.AttachOutput.exit:type_name -> sockerless.agent.v1.Exit
+	20, // 12: sockerless.agent.v1.AttachOutput.started:type_name -> sockerless.agent.v1.Started
+	21, // 13: sockerless.agent.v1.AttachOutput.data:type_name -> sockerless.agent.v1.Output
+	22, // 14: sockerless.agent.v1.AttachOutput.exit:type_name -> sockerless.agent.v1.Exit
 	9,  // 15: sockerless.agent.v1.ResizeRequest.size:type_name -> sockerless.agent.v1.WindowSize
-	21, // 16: sockerless.agent.v1.Event.exit:type_name -> sockerless.agent.v1.Exit
-	51, // 17: sockerless.agent.v1.TopReply.processes:type_name -> sockerless.agent.v1.TopReply.Row
-	38, // 18: sockerless.agent.v1.StatReply.stat:type_name -> sockerless.agent.v1.PathStat
-	38, // 19: sockerless.agent.v1.GetReply.stat:type_name -> sockerless.agent.v1.PathStat
-	44, // 20: sockerless.agent.v1.PutRequest.open:type_name -> sockerless.agent.v1.PutOpen
-	48, // 21: sockerless.agent.v1.ChangesReply.changes:type_name -> sockerless.agent.v1.Change
+	22, // 16: sockerless.agent.v1.Event.exit:type_name -> sockerless.agent.v1.Exit
+	50, // 17: sockerless.agent.v1.TopReply.processes:type_name -> sockerless.agent.v1.TopReply.Row
+	37, // 18: sockerless.agent.v1.StatReply.stat:type_name -> sockerless.agent.v1.PathStat
+	37, // 19: sockerless.agent.v1.GetReply.stat:type_name -> sockerless.agent.v1.PathStat
+	43, // 20: sockerless.agent.v1.PutRequest.open:type_name -> sockerless.agent.v1.PutOpen
+	47, // 21: sockerless.agent.v1.ChangesReply.changes:type_name -> sockerless.agent.v1.Change
 	1,  // 22: sockerless.agent.v1.Change.kind:type_name -> sockerless.agent.v1.Change.Kind
 	2,  // 23: sockerless.agent.v1.Agent.Hello:input_type -> sockerless.agent.v1.HelloRequest
 	10, // 24: sockerless.agent.v1.Agent.Open:input_type -> sockerless.agent.v1.OpenRequest
 	12, // 25: sockerless.agent.v1.Agent.Start:input_type -> sockerless.agent.v1.StartRequest
-	14, // 26: sockerless.agent.v1.Agent.Exec:input_type -> sockerless.agent.v1.ExecRequest
-	16, // 27: sockerless.agent.v1.Agent.Attach:input_type -> sockerless.agent.v1.AttachInput
-	22, // 28: sockerless.agent.v1.Agent.Signal:input_type -> sockerless.agent.v1.SignalRequest
-	24, // 29: sockerless.agent.v1.Agent.Resize:input_type -> sockerless.agent.v1.ResizeRequest
-	26, // 30: sockerless.agent.v1.Agent.Pause:input_type -> sockerless.agent.v1.PauseRequest
-	28, // 31: sockerless.agent.v1.Agent.Close:input_type -> sockerless.agent.v1.CloseRequest
-	30, // 32: sockerless.agent.v1.Agent.Events:input_type -> sockerless.agent.v1.EventsRequest
-	32, // 33: sockerless.agent.v1.Agent.Ack:input_type -> sockerless.agent.v1.AckRequest
-	34, // 34: sockerless.agent.v1.Agent.Top:input_type -> sockerless.agent.v1.TopRequest
-	36, // 35: sockerless.agent.v1.Agent.Stats:input_type -> sockerless.agent.v1.StatsRequest
-	39, // 36: sockerless.agent.v1.Agent.Stat:input_type -> sockerless.agent.v1.StatRequest
-	41, // 37: sockerless.agent.v1.Agent.Get:input_type -> sockerless.agent.v1.GetRequest
-	43, // 38: sockerless.agent.v1.Agent.Put:input_type -> sockerless.agent.v1.PutRequest
-	46, // 39: sockerless.agent.v1.Agent.Changes:input_type -> sockerless.agent.v1.ChangesRequest
-	49, // 40: sockerless.agent.v1.Agent.Dial:input_type -> sockerless.agent.v1.DialRequest
-	3,  // 41: sockerless.agent.v1.Agent.Hello:output_type -> sockerless.agent.v1.HelloReply
-	11, // 42: sockerless.agent.v1.Agent.Open:output_type -> sockerless.agent.v1.OpenReply
-	13, // 43: sockerless.agent.v1.Agent.Start:output_type -> sockerless.agent.v1.StartReply
-	15, // 44: sockerless.agent.v1.Agent.Exec:output_type -> sockerless.agent.v1.ExecReply
-	18, // 45: sockerless.agent.v1.Agent.Attach:output_type -> sockerless.agent.v1.AttachOutput
-	23, // 46: sockerless.agent.v1.Agent.Signal:output_type -> sockerless.agent.v1.SignalReply
-	25, // 47: sockerless.agent.v1.Agent.Resize:output_type -> sockerless.agent.v1.ResizeReply
-	27, // 48: sockerless.agent.v1.Agent.Pause:output_type -> sockerless.agent.v1.PauseReply
-	29, // 49: sockerless.agent.v1.Agent.Close:output_type -> sockerless.agent.v1.CloseReply
-	31, // 50: sockerless.agent.v1.Agent.Events:output_type -> sockerless.agent.v1.Event
-	33, // 51: sockerless.agent.v1.Agent.Ack:output_type -> sockerless.agent.v1.AckReply
-	35, // 52: sockerless.agent.v1.Agent.Top:output_type -> sockerless.agent.v1.TopReply
-	37, // 53: sockerless.agent.v1.Agent.Stats:output_type -> sockerless.agent.v1.StatsReply
-	40, // 54: sockerless.agent.v1.Agent.Stat:output_type -> sockerless.agent.v1.StatReply
-	42, // 55: sockerless.agent.v1.Agent.Get:output_type -> sockerless.agent.v1.GetReply
-	45, // 56: sockerless.agent.v1.Agent.Put:output_type -> sockerless.agent.v1.PutReply
-	47, // 57: sockerless.agent.v1.Agent.Changes:output_type -> sockerless.agent.v1.ChangesReply
-	50, // 58: sockerless.agent.v1.Agent.Dial:output_type -> sockerless.agent.v1.DialReply
-	41, // [41:59] is the sub-list for method output_type
-	23, // [23:41] is the sub-list for method input_type
+	15, // 26: sockerless.agent.v1.Agent.Exec:input_type -> sockerless.agent.v1.ExecRequest
+	17, // 27: sockerless.agent.v1.Agent.Attach:input_type -> sockerless.agent.v1.AttachInput
+	23, // 28: sockerless.agent.v1.Agent.Signal:input_type -> sockerless.agent.v1.SignalRequest
+	25, // 29: sockerless.agent.v1.Agent.Resize:input_type -> sockerless.agent.v1.ResizeRequest
+	27, // 30: sockerless.agent.v1.Agent.Pause:input_type -> sockerless.agent.v1.PauseRequest
+	29, // 31: sockerless.agent.v1.Agent.Close:input_type -> sockerless.agent.v1.CloseRequest
+	31, // 32: sockerless.agent.v1.Agent.Events:input_type -> sockerless.agent.v1.EventsRequest
+	33, // 33: sockerless.agent.v1.Agent.Top:input_type -> sockerless.agent.v1.TopRequest
+	35, // 34: sockerless.agent.v1.Agent.Stats:input_type -> sockerless.agent.v1.StatsRequest
+	38, // 35: sockerless.agent.v1.Agent.Stat:input_type -> sockerless.agent.v1.StatRequest
+	40, // 36: sockerless.agent.v1.Agent.Get:input_type -> sockerless.agent.v1.GetRequest
+	42, // 37: sockerless.agent.v1.Agent.Put:input_type -> sockerless.agent.v1.PutRequest
+	45, // 38: sockerless.agent.v1.Agent.Changes:input_type -> sockerless.agent.v1.ChangesRequest
+	48, // 39: sockerless.agent.v1.Agent.Dial:input_type -> sockerless.agent.v1.DialRequest
+	3,  // 40: sockerless.agent.v1.Agent.Hello:output_type -> sockerless.agent.v1.HelloReply
+	11, // 41: sockerless.agent.v1.Agent.Open:output_type -> sockerless.agent.v1.OpenReply
+	13, // 42: sockerless.agent.v1.Agent.Start:output_type -> sockerless.agent.v1.StartReply
+	16, // 43: sockerless.agent.v1.Agent.Exec:output_type -> sockerless.agent.v1.ExecReply
+	19, // 44: sockerless.agent.v1.Agent.Attach:output_type -> sockerless.agent.v1.AttachOutput
+	24, // 45: sockerless.agent.v1.Agent.Signal:output_type -> sockerless.agent.v1.SignalReply
+	26, // 46: sockerless.agent.v1.Agent.Resize:output_type -> sockerless.agent.v1.ResizeReply
+	28, // 47: sockerless.agent.v1.Agent.Pause:output_type -> sockerless.agent.v1.PauseReply
+	30, // 48: sockerless.agent.v1.Agent.Close:output_type -> sockerless.agent.v1.CloseReply
+	32, // 49: sockerless.agent.v1.Agent.Events:output_type -> sockerless.agent.v1.Event
+	34, // 50: sockerless.agent.v1.Agent.Top:output_type -> sockerless.agent.v1.TopReply
+	36, // 51: sockerless.agent.v1.Agent.Stats:output_type -> sockerless.agent.v1.StatsReply
+	39, // 52: sockerless.agent.v1.Agent.Stat:output_type -> sockerless.agent.v1.StatReply
+	41, // 53: sockerless.agent.v1.Agent.Get:output_type -> sockerless.agent.v1.GetReply
+	44, // 54: sockerless.agent.v1.Agent.Put:output_type -> sockerless.agent.v1.PutReply
+	46, // 55: sockerless.agent.v1.Agent.Changes:output_type -> sockerless.agent.v1.ChangesReply
+	49, // 56: sockerless.agent.v1.Agent.Dial:output_type -> sockerless.agent.v1.DialReply
+	40, // [40:57] is the sub-list for method output_type
+	23, // [23:40] is the sub-list for method input_type
 	23, // [23:23] is the sub-list for extension type_name
 	23, // [23:23] is the sub-list for extension extendee
 	0,  // [0:23] is the sub-list for field type_name
@@ -3462,13 +3447,13 @@ func file_agent_proto_init() {
 	if File_agent_proto != nil {
 		return
 	}
-	file_agent_proto_msgTypes[14].OneofWrappers = []any{
+	file_agent_proto_msgTypes[15].OneofWrappers = []any{
 		(*AttachInput_Open)(nil),
 		(*AttachInput_Stdin)(nil),
 		(*AttachInput_CloseStdin)(nil),
 		(*AttachInput_Resize)(nil),
 	}
-	file_agent_proto_msgTypes[16].OneofWrappers = []any{
+	file_agent_proto_msgTypes[17].OneofWrappers = []any{
 		(*AttachOutput_Started)(nil),
 		(*AttachOutput_Data)(nil),
 		(*AttachOutput_Exit)(nil),
@@ -3479,7 +3464,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   50,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,7 +32,6 @@ const (
 	Agent_Pause_FullMethodName   = "/sockerless.agent.v1.Agent/Pause"
 	Agent_Close_FullMethodName   = "/sockerless.agent.v1.Agent/Close"
 	Agent_Events_FullMethodName  = "/sockerless.agent.v1.Agent/Events"
-	Agent_Ack_FullMethodName     = "/sockerless.agent.v1.Agent/Ack"
 	Agent_Top_FullMethodName     = "/sockerless.agent.v1.Agent/Top"
 	Agent_Stats_FullMethodName   = "/sockerless.agent.v1.Agent/Stats"
 	Agent_Stat_FullMethodName    = "/sockerless.agent.v1.Agent/Stat"
@@ -62,8 +61,8 @@ type AgentClient interface {
 	// Close forgets a container that is not running.
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseReply, error)
 	// Events is one stream for all containers of the agent: exits, each sent again at every new stream until it is acknowledged.
-	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
-	Ack(ctx context.Context, in *AckRequest, opts ...grpc.CallOption) (*AckReply, error)
+	// Requests on the stream are acknowledgements.
+	Events(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[EventsRequest, Event], error)
 	Top(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopReply, error)
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsReply, error)
 	Stat(ctx context.Context, in *StatRequest, opts ...grpc.CallOption) (*StatReply, error)
@@ -177,34 +176,18 @@ func (c *agentClient) Close(ctx context.Context, in *CloseRequest, opts ...grpc.
 	return out, nil
 }
 
-func (c *agentClient) Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error) {
+func (c *agentClient) Events(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[EventsRequest, Event], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[1], Agent_Events_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	x := &grpc.GenericClientStream[EventsRequest, Event]{ClientStream: stream}
-	if err := x.ClientStream.SendMsg(in); err != nil {
-		return nil, err
-	}
-	if err := x.ClientStream.CloseSend(); err != nil {
-		return nil, err
-	}
 	return x, nil
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Agent_EventsClient = grpc.ServerStreamingClient[Event]
-
-func (c *agentClient) Ack(ctx context.Context, in *AckRequest, opts ...grpc.CallOption) (*AckReply, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(AckReply)
-	err := c.cc.Invoke(ctx, Agent_Ack_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
+type Agent_EventsClient = grpc.BidiStreamingClient[EventsRequest, Event]
 
 func (c *agentClient) Top(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -311,8 +294,8 @@ type AgentServer interface {
 	// Close forgets a container that is not running.
 	Close(context.Context, *CloseRequest) (*CloseReply, error)
 	// Events is one stream for all containers of the agent: exits, each sent again at every new stream until it is acknowledged.
-	Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error
-	Ack(context.Context, *AckRequest) (*AckReply, error)
+	// Requests on the stream are acknowledgements.
+	Events(grpc.BidiStreamingServer[EventsRequest, Event]) error
 	Top(context.Context, *TopRequest) (*TopReply, error)
 	Stats(context.Context, *StatsRequest) (*StatsReply, error)
 	Stat(context.Context, *StatRequest) (*StatReply, error)
@@ -360,11 +343,8 @@ func (UnimplementedAgentServer) Pause(context.Context, *PauseRequest) (*PauseRep
 func (UnimplementedAgentServer) Close(context.Context, *CloseRequest) (*CloseReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Close not implemented")
 }
-func (UnimplementedAgentServer) Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error {
+func (UnimplementedAgentServer) Events(grpc.BidiStreamingServer[EventsRequest, Event]) error {
 	return status.Error(codes.Unimplemented, "method Events not implemented")
-}
-func (UnimplementedAgentServer) Ack(context.Context, *AckRequest) (*AckReply, error) {
-	return nil, status.Error(codes.Unimplemented, "method Ack not implemented")
 }
 func (UnimplementedAgentServer) Top(context.Context, *TopRequest) (*TopReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Top not implemented")
@@ -560,33 +540,11 @@ func _Agent_Close_Handler(srv interface{}, ctx context.Context, dec func(interfa
 }
 
 func _Agent_Events_Handler(srv interface{}, stream grpc.ServerStream) error {
-	m := new(EventsRequest)
-	if err := stream.RecvMsg(m); err != nil {
-		return err
-	}
-	return srv.(AgentServer).Events(m, &grpc.GenericServerStream[EventsRequest, Event]{ServerStream: stream})
+	return srv.(AgentServer).Events(&grpc.GenericServerStream[EventsRequest, Event]{ServerStream: stream})
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Agent_EventsServer = grpc.ServerStreamingServer[Event]
-
-func _Agent_Ack_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(AckRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).Ack(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Agent_Ack_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).Ack(ctx, req.(*AckRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
+type Agent_EventsServer = grpc.BidiStreamingServer[EventsRequest, Event]
 
 func _Agent_Top_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TopRequest)
@@ -725,10 +683,6 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Agent_Close_Handler,
 		},
 		{
-			MethodName: "Ack",
-			Handler:    _Agent_Ack_Handler,
-		},
-		{
 			MethodName: "Top",
 			Handler:    _Agent_Top_Handler,
 		},
@@ -756,6 +710,7 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Events",
 			Handler:       _Agent_Events_Handler,
 			ServerStreams: true,
+			ClientStreams: true,
 		},
 		{
 			StreamName:    "Get",

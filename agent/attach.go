@@ -1,0 +1,168 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/agent/spool"
+)
+
+// Attach joins the caller to a process's streams until the process has ended or the caller leaves.
+func (s *Server) Attach(stream agentpb.Agent_AttachServer) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	open := first.GetOpen()
+	if open == nil {
+		return toStatus(errdefs.ErrInvalidArgument.WithMessage("attach: the first message must say to what"))
+	}
+	t, err := s.attachTo(stream.Context(), open)
+	if err != nil {
+		return err
+	}
+	if err := stream.Send(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Started{Started: &agentpb.Started{Pid: t.pid()}}}); err != nil {
+		t.leave()
+		return err
+	}
+	go input(stream, t, open) // ends with the stream: Recv fails once this call has returned
+	var exit *agentpb.Exit
+	if t.spool != nil {
+		exit, err = sendSpool(stream, t, open)
+	} else {
+		exit, err = sendLive(stream, t)
+	}
+	if err == nil {
+		err = stream.Send(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Exit{Exit: exit}})
+	}
+	if err != nil {
+		t.leave()
+	}
+	return err
+}
+
+// attachTo finds the process, or starts the exec that the caller brings.
+func (s *Server) attachTo(ctx context.Context, open *agentpb.AttachOpen) (*task, error) {
+	if open.GetProcess() == nil {
+		t, err := s.task(open.GetContainer(), open.GetExec())
+		if err == nil && t.spool == nil {
+			err = toStatus(errdefs.ErrFailedPrecondition.WithMessage("attach: the output of an exec goes to the stream that started it"))
+		}
+		return t, err
+	}
+	c, err := s.container(open.GetContainer())
+	if err != nil {
+		return nil, err
+	}
+	t := newTask(open.GetProcess())
+	t.stdinOnce = true
+	t.detached = !open.GetOutput()
+	// The exec outlives this call: only its start is bound to it.
+	return t, s.exec(context.WithoutCancel(ctx), c, open.GetExec(), t, open.GetProcess())
+}
+
+// input passes on what the caller sends. A caller that is cut off ends a standard input that is for one client only;
+// one that leaves in good order says itself whether it ends.
+func input(stream agentpb.Agent_AttachServer, t *task, open *agentpb.AttachOpen) {
+	p := t.running()
+	stdin := p.Stdin()
+	if !open.GetStdin() || stdin == nil {
+		stdin = discard{}
+	}
+	for {
+		in, err := stream.Recv()
+		if err != nil {
+			if t.stdinOnce && !errors.Is(err, io.EOF) {
+				_ = stdin.Close()
+			}
+			return
+		}
+		switch in := in.GetInput().(type) {
+		case *agentpb.AttachInput_Stdin:
+			if _, err := stdin.Write(in.Stdin); err != nil {
+				stdin = discard{} // the process no longer reads: what follows has nowhere to go
+			}
+		case *agentpb.AttachInput_CloseStdin:
+			_ = stdin.Close()
+		case *agentpb.AttachInput_Resize:
+			_ = p.Resize(in.Resize.GetRows(), in.Resize.GetColumns()) // fails only for a process that has ended
+		}
+	}
+}
+
+// discard is the standard input of a process that has none.
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) Close() error                { return nil }
+
+func send(stream agentpb.Agent_AttachServer, o *agentpb.Output) error {
+	return stream.Send(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Data{Data: o}})
+}
+
+// sendLive sends the output of an exec as it comes.
+func sendLive(stream agentpb.Agent_AttachServer, t *task) (*agentpb.Exit, error) {
+	for {
+		output, exit, err := t.take(stream.Context())
+		if exit != nil || err != nil {
+			return exit, err
+		}
+		for _, o := range output {
+			if err := send(stream, o); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// sendSpool sends a container's output from an offset on, as it grows.
+func sendSpool(stream agentpb.Agent_AttachServer, t *task, open *agentpb.AttachOpen) (*agentpb.Exit, error) {
+	at := open.GetOffset()
+	if at < 0 {
+		end, err := t.spool.End()
+		if err != nil {
+			return nil, toStatus(err)
+		}
+		at = end
+	}
+	var reader *spool.Reader // opened at the first output: before that there may be no file
+	defer func() {
+		if reader != nil {
+			_ = reader.Close()
+		}
+	}()
+	for {
+		more, err := t.spool.Wait(stream.Context(), at)
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return t.exited(), nil
+		}
+		if reader == nil {
+			if reader, err = spool.OpenReader(t.spool.Path()); err != nil {
+				return nil, toStatus(err)
+			}
+		}
+		for {
+			r, err := reader.Next(at)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, toStatus(err)
+			}
+			at = r.Next
+			if !open.GetOutput() {
+				continue
+			}
+			if err := send(stream, &agentpb.Output{Offset: r.Next, Time: r.Time.UnixNano(), Stream: uint32(r.Stream), Data: r.Data}); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
