@@ -1,0 +1,35 @@
+package image
+
+import "time"
+
+// HistoryEntry is one step in the making of an image, as docker history shows it.
+type HistoryEntry struct {
+	ID        string // of the image for the newest step, "<missing>" for others
+	Created   time.Time
+	CreatedBy string
+	Comment   string
+	Size      int64    // bytes of the step's layer, 0 where it made none
+	Tags      []string // of the newest step; nil for others
+}
+
+// History lists the steps, the newest first.
+func (i *Image) History() []HistoryEntry {
+	var entries []HistoryEntry
+	layer := 0
+	for _, h := range i.Spec.History {
+		e := HistoryEntry{ID: "<missing>", CreatedBy: h.CreatedBy, Comment: h.Comment}
+		if h.Created != nil {
+			e.Created = *h.Created
+		}
+		if !h.EmptyLayer && layer < len(i.LayerSizes) {
+			e.Size = i.LayerSizes[layer]
+			layer++
+		}
+		entries = append([]HistoryEntry{e}, entries...)
+	}
+	if len(entries) > 0 {
+		entries[0].ID = i.ID.String()
+		entries[0].Tags = i.RepoTags
+	}
+	return entries
+}
