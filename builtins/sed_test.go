@@ -1,0 +1,14 @@
+//go:build linux
+
+package builtins
+
+import "testing"
+
+const sedSetup = `
+seq 1 10 > s; printf 'hello world\nfoo bar foo\nabc' > a; printf 'x\ny\n' > b; printf 's/1/X/\n$!N\nP;D\n' > prog`
+
+func TestSed(t *testing.T) {
+	tr := trial{setup: sedSetup, stdin: "one\ntwo\nthree\n"}
+	tr.check(t, "sed p", "sed -n 2p", "sed 2d", "sed '$d' s", "sed -n '2,4p' s", "sed -n '/3/,/5/p' s", "sed -n '2~3p' s", "sed -n '2,+2p' s", "sed -n '2,~4p' s", "sed -n '0,/1/p' s", "sed -n '1,/1/p' s", "sed '2!d' s", "sed -n '$=' s", "sed = b", "sed 's/o/0/' a", "sed 's/o/0/g' a", "sed 's/o/0/2' a", "sed 's/foo/[&]/2g' a", "sed -n 's/foo/X/p' a", "sed 's/\\(h\\)\\(e\\)/\\2\\1/' a", "sed -E 's/(h)(e)/\\2\\1/' a", "sed 's/x*/-/g' a", "sed 's/FOO/x/I' a", "sed 's/\\w\\+/\\u&/g' a", "sed 's/.*/\\U&/' a", "sed -E 's/(\\w)(\\w*)/\\U\\1\\L\\2/g' a", "sed 's/foo/\\ufoo\\Ex/;s/b/\\n/' a", "sed 's|o|/|;s,b,\\,,' a", "sed y/abc/xyz/ a", "sed 'y/\\n/x/' a", "sed 'N;s/\\n/+/' s", "sed '$!N;$!D' s", "sed -n '1!G;h;$p' s", "sed G b", "sed 'x;p;x' b", "sed '1i\\\nins' b", "sed '1a app' b", "sed '1c chg' b", "sed '2,3c chg' s", "sed '$a end' a", "sed 'a\\  two\\nx' b", "sed -e 'a\\' -e text b", "sed 1r\\ b a", "sed '1r b' a", "sed 'R b' s", "sed '1w out' s", "sed -n 'w out' s", "sed 's/1/X/w out' s", "sed 3q s", "sed '3q5' s", "sed 3Q s", "sed -n l a", "sed -n 'l 5' a", "sed ':a;s/^\\(x*\\)o/\\1x/;ta' a", "sed ':a;N;$!ba;s/\\n/,/g' s", "sed -n '/2/{s//X/;p}' s", "sed '/1/{n;d}' s", "sed 'n;d' s", "sed '/3/,$d' s", "sed -s -n '$p' s b", "sed -n '$p' s b", "sed -i s/x/z/ b", "sed -i.bak s/x/z/ b", "sed -i -e 1d s b", "sed -f prog s", "sed --expression=1d b", "sed '1~2d' s", "sed 'P;D' b", "sed z b", "sed -z 's/\\n/,/g' s", "sed 's/a\\|b/X/g' b a", "sed -E 's/a|b/X/g' a", "sed 's/[/]/x/' a", "sed 's/\\t/x/' a", "sed 's/b/\\t/' a", "sed 's/$/!/' a", "sed 's/^/> /' a", "sed -n '/x/!p' b", "sed '#c\np' b", "sed -n '2{p;q}' s", "sed 'F' b", "sed '1!{s/^/-/}' b", "sed 'T;s/^/x/' b", "sed 's/.\\{3\\}/&-/g' a", "sed 's/o\\?/x/' a", "sed '5,2p' s", "sed -n '/2/,3p' s", "sed '2,/1/d' s", "sed 'D' b", "sed --posix p b", "sed -u p b", "sed -n '/foo/I p' a", "sed 's/^o/X/mg' a", "sed 'N;N;s/^/>/mg' s", "sed '0~3d' s", "sed 'y/,/\\n/' a", "sed 's/a/b/;;s/b/c/' a", "sed '/^$/d' a", "sed 's/\\//x/' a", "sed 's/\\(foo\\).*\\1/<\\1>/' a", "sed '1d;$d' s", "sed '$!d' s a", "sed -n '2,4!p' s", "sed '/a/c\\\nx\\\ny' a", "sed '1e echo hi' b", "sed i\\\\ b", "sed 's/\\x6f/0/g' a", "sed 's/l*/x/3' a", "sed 'N;P;D' s", "sed 's/\\./x/;s/\\s/_/g' a", "sed -n -e '/4/{=;p' -e '}' s", "sed '1{;p;}' b", "sed '2,4{/3/d}' s", "sed 's/a/x/' none b",
+		"sed k", "sed s/a", "sed 'b foo'", "sed '{p'", "sed 'p}'", "sed y/abc/de/", "sed 3,p", "sed 's/\\(/x/'", "sed 's/x/\\1/'", "sed a", "sed ': '", "sed '2!!p'", "sed pp", "sed r", "sed s/x/y/pqq", "sed 0p", "sed p d", "sed 's/a/b/gg'", "sed 's/a/b/0'", "sed '}'", "sed '/x'", "sed 's/[/x/'", "sed -f none")
+}
