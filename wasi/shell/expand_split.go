@@ -1,0 +1,237 @@
+package shell
+
+import (
+	"strconv"
+	"strings"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// ifsTable is IFS, ready for splitting.
+type ifsTable struct {
+	kind [256]ifsKind
+	none bool   // IFS is empty: nothing is split
+	join string // what "$*" joins with
+}
+
+type ifsKind uint8
+
+const (
+	ifsNo    ifsKind = iota
+	ifsBlank         // white space: a run of it is one separator
+	ifsHard          // any other: each is a separator
+)
+
+func (sh *shell) loadIFS() {
+	value, set := sh.get("IFS")
+	if !set {
+		value = " \t\n"
+	}
+	sh.ifs = ifsTable{none: value == ""}
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; c {
+		case ' ', '\t', '\n':
+			sh.ifs.kind[c] = ifsBlank
+		default:
+			sh.ifs.kind[c] = ifsHard
+		}
+	}
+	if value != "" {
+		_, size := decodeChar(value, sh.utf8)
+		sh.ifs.join = value[:size]
+	}
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// hasBrace says whether a word may hold a brace expansion.
+func hasBrace(w *syntax.Word) bool {
+	for _, part := range w.Parts {
+		if lit, ok := part.(*syntax.Lit); ok && strings.IndexByte(lit.Value, '{') >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// expandBraces gives the words that a word with brace expansions stands for, nil if it has none.
+func (sh *shell) expandBraces(w *syntax.Word) []*syntax.Word {
+	split := &syntax.Word{Parts: w.Parts} // the tree is shared: only the copy is changed
+	if !syntax.SplitBraces(split) {
+		return nil
+	}
+	if braceCount(split) > maxBraces {
+		sh.fatal(1, "brace expansion: more than %d words", maxBraces)
+	}
+	return expand.Braces(split)
+}
+
+// maxBraces bounds the words of one brace expansion.
+const maxBraces = 2_000_000
+
+// braceCount is how many words a split word becomes.
+func braceCount(w *syntax.Word) float64 {
+	total := 1.0
+	for _, part := range w.Parts {
+		br, ok := part.(*syntax.BraceExp)
+		if !ok {
+			continue
+		}
+		n := 0.0
+		if br.Sequence {
+			from, err1 := strconv.ParseInt(br.Elems[0].Lit(), 10, 64)
+			to, err2 := strconv.ParseInt(br.Elems[1].Lit(), 10, 64)
+			if n = 256; err1 == nil && err2 == nil {
+				n = float64(to) - float64(from)
+				if n < 0 {
+					n = -n
+				}
+				if len(br.Elems) > 2 {
+					if step, err := strconv.ParseInt(br.Elems[2].Lit(), 10, 64); err == nil && step != 0 {
+						n /= float64(max(step, -step))
+					}
+				}
+			}
+		} else {
+			for _, e := range br.Elems {
+				n += braceCount(e)
+			}
+		}
+		total *= max(n, 1)
+	}
+	return total
+}
+
+// tildeLiteral adds literal text whose unquoted tilde prefixes stand for home directories.
+func (b *fieldBuilder) tildeLiteral(s string, partIndex, partCount int) {
+	sh := b.sh
+	if strings.IndexByte(s, '~') < 0 {
+		b.literal(s)
+		return
+	}
+	last := partIndex == partCount-1
+	take := func(s string) string {
+		end := len(s)
+		for i := 1; i < len(s); i++ {
+			if c := s[i]; c == '/' || c == ':' && (b.assign || partIndex >= 0 && b.inAssignWord) {
+				end = i
+				break
+			} else if c == '\\' {
+				return s
+			}
+		}
+		if end == len(s) && !last {
+			return s
+		}
+		if home, ok := sh.tilde(s[1:end]); ok {
+			b.addQuoted(home)
+			return s[end:]
+		}
+		return s
+	}
+	if !b.assign && partIndex == 0 && s[0] != '~' && sh.bash {
+		// A word like an assignment.
+		if name, rest, ok := strings.Cut(s, "="); ok && validName(strings.TrimSuffix(name, "+")) {
+			b.addLiteral(name + "=")
+			b.inAssignWord = true
+			b.tildeParts(rest, take)
+			b.inAssignWord = false
+			return
+		}
+	}
+	if b.assign {
+		if partIndex > 0 {
+			// Only what follows a colon in this part begins a tilde prefix.
+			i := strings.IndexByte(s, ':')
+			if i < 0 {
+				b.literal(s)
+				return
+			}
+			b.literal(s[:i+1])
+			s = s[i+1:]
+		}
+		b.tildeParts(s, take)
+		return
+	}
+	if partIndex == 0 && s[0] == '~' {
+		s = take(s)
+	}
+	b.literal(s)
+}
+
+// tildeParts expands the tilde prefixes of a list with colons.
+func (b *fieldBuilder) tildeParts(s string, take func(string) string) {
+	for {
+		if s != "" && s[0] == '~' {
+			s = take(s)
+		}
+		i := strings.IndexByte(s, ':')
+		if i < 0 {
+			b.literal(s)
+			return
+		}
+		b.literal(s[:i+1])
+		s = s[i+1:]
+	}
+}
+
+// tilde gives the directory that ~name stands for.
+func (sh *shell) tilde(name string) (string, bool) {
+	switch name {
+	case "":
+		if home, ok := sh.get("HOME"); ok {
+			return home, true
+		}
+		return sh.homeOf("", int(sh.p.Files().Cred().UID))
+	case "+":
+		return sh.getOr("PWD", sh.workDir()), sh.bash
+	case "-":
+		old, ok := sh.get("OLDPWD")
+		return old, ok && sh.bash
+	}
+	if n, err := strconv.Atoi(name); err == nil && sh.bash {
+		return sh.dirEntry(n, strings.HasPrefix(name, "-"))
+	}
+	return sh.homeOf(name, -1)
+}
+
+// homeOf looks a home directory up in the container's /etc/passwd, by name or id.
+func (sh *shell) homeOf(name string, uid int) (string, bool) {
+	data, err := sh.p.Files().ReadFile("/etc/passwd")
+	if err != nil {
+		return "", false
+	}
+	for line := range strings.SplitSeq(string(data), "\n") {
+		f := strings.Split(line, ":")
+		if len(f) >= 6 && (name != "" && f[0] == name || name == "" && f[2] == strconv.Itoa(uid)) {
+			return f[5], true
+		}
+	}
+	return "", false
+}
+
+// parseText parses text as if inside double quotes.
+func (sh *shell) parseText(text string) []syntax.WordPart {
+	if !strings.ContainsAny(text, "$`\\") {
+		return []syntax.WordPart{&syntax.Lit{Value: text}}
+	}
+	w, err := newParser().Document(strings.NewReader(text))
+	if err != nil || w == nil {
+		return []syntax.WordPart{&syntax.Lit{Value: strings.ReplaceAll(text, `\`, `\\`)}}
+	}
+	return w.Parts
+}
+
+// parseWord parses text as one word; what is no word stands for itself.
+func (sh *shell) parseWord(text string) []syntax.WordPart {
+	for w, err := range newParser().WordsSeq(strings.NewReader(text + "\n")) {
+		if err == nil {
+			return w.Parts
+		}
+		break
+	}
+	return []syntax.WordPart{&syntax.SglQuoted{Value: text}}
+}
+
+func newParser() *syntax.Parser { return syntax.NewParser(syntax.Variant(syntax.LangBash)) }

@@ -1,0 +1,149 @@
+package shell
+
+import (
+	"bytes"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// nodeText is the source of a node, printed in the parser's form.
+func nodeText(n syntax.Node) string {
+	var b bytes.Buffer
+	if err := syntax.NewPrinter(syntax.SingleLine(true), syntax.SpaceRedirects(true)).Print(&b, n); err != nil {
+		return ""
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// stmtText is the command line of a job.
+func stmtText(s *syntax.Stmt) string {
+	plain := *s
+	plain.Background = false
+	return nodeText(&plain)
+}
+
+func sourceWords(words []*syntax.Word) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = nodeText(w)
+	}
+	return out
+}
+
+func nodeArray(a *syntax.ArrayExpr) string {
+	var out []string
+	for _, e := range a.Elems {
+		text := ""
+		if e.Index != nil {
+			text = "[" + nodeText(e.Index) + "]="
+		}
+		if e.Value != nil {
+			text += nodeText(e.Value)
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, " ")
+}
+
+// source is the text of a process substitution where none is done: inside double quotes.
+func (sh *shell) source(s *syntax.ProcSubst) string {
+	return nodeText(&syntax.Word{Parts: []syntax.WordPart{s}})
+}
+
+// commandText is BASH_COMMAND.
+func (sh *shell) commandText() string {
+	if sh.node != nil {
+		return nodeText(sh.node)
+	}
+	return sh.command_text
+}
+
+// text is the body of a function as it is exported.
+func (f *function) text() string { return "() " + f.body() }
+
+// body prints a function's body as declare -f does.
+func (f *function) body() string {
+	var b bytes.Buffer
+	printer := syntax.NewPrinter(syntax.Indent(4), syntax.SpaceRedirects(true))
+	if err := printer.Print(&b, f.decl.Body); err != nil {
+		return ""
+	}
+	return bashLayout(b.String())
+}
+
+// bashLayout changes the parser's layout into bash's: a brace on a line of its own, then statements with semicolons.
+func bashLayout(text string) string {
+	lines := strings.Split(text, "\n")
+	if len(lines) == 1 {
+		inner, ok := strings.CutPrefix(text, "{ ")
+		if ok {
+			inner = strings.TrimSuffix(strings.TrimSuffix(inner, "}"), "; ")
+			lines = []string{"{", "    " + inner, "}"}
+		}
+	}
+	if lines[0] == "{" {
+		lines[0] = "{ "
+	}
+	for i := 1; i < len(lines)-2; i++ {
+		line := lines[i]
+		if line == "" || strings.HasSuffix(line, "then") || strings.HasSuffix(line, "do") || strings.HasSuffix(line, "{") ||
+			strings.HasSuffix(line, ";;") || strings.HasSuffix(line, "else") || strings.HasSuffix(line, " in") || strings.HasSuffix(line, ")") || strings.HasSuffix(line, "&") {
+			continue
+		}
+		lines[i] = line + ";"
+	}
+	return strings.Join(lines, "\n")
+}
+
+// trace prints what set -x shows.
+func (sh *shell) trace(text string) {
+	prefix := sh.tracePrefix()
+	sh.writeError(prefix + text + "\n")
+}
+
+// tracePrefix is PS4, its first character repeated by the depth of subshells and evals.
+func (sh *shell) tracePrefix() string {
+	ps4 := sh.getOr("PS4", "+ ")
+	if !strings.ContainsAny(ps4, "$`\\") {
+		if sh.posix() || ps4 == "" {
+			return ps4
+		}
+		return strings.Repeat(ps4[:1], sh.traceDepth()) + ps4[1:]
+	}
+	xtrace, status := sh.opts.xtrace, sh.status
+	sh.opts.xtrace = false
+	b := fieldBuilder{sh: sh}
+	b.parts(sh.parseText(ps4), true)
+	sh.opts.xtrace, sh.status = xtrace, status
+	text := string(b.buf)
+	if sh.bash && text != "" {
+		text = strings.Repeat(text[:1], sh.traceDepth()) + text[1:]
+	}
+	return text
+}
+
+func (sh *shell) traceDepth() int { return 1 + sh.substDepth + sh.nested }
+
+// traceCall shows a simple command with its assignments.
+func (sh *shell) traceCall(c *syntax.CallExpr, args []string) {
+	words := make([]string, 0, len(args))
+	for _, a := range args {
+		words = append(words, quoteTrace(a))
+	}
+	sh.trace(strings.Join(words, " "))
+}
+
+// quoteTrace quotes a word as set -x shows it.
+func quoteTrace(s string) string {
+	if s == "" {
+		return "''"
+	}
+	if hasControl(s) && strings.ContainsAny(s, "\n\x1b\x01") {
+		return quoteANSI(s)
+	}
+	if strings.ContainsAny(s, " \t\n\"'$&()*;<>?[\\]^`{|}!") || s[0] == '~' || s[0] == '#' {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}
