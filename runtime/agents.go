@@ -1,0 +1,216 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sockerless/sockerless/agent"
+	"github.com/sockerless/sockerless/agent/agentpb"
+)
+
+// link is an agent with the loop that takes its exits.
+type link struct {
+	*agent.Client
+	ready chan struct{} // closed when the exits of before the connection are applied
+
+	mu      sync.Mutex
+	open    map[int64]bool // sequence numbers received and not yet applied
+	highest int64
+}
+
+// link returns the link of an agent, and begins its loop where it is new.
+func (e *Engine) link(client *agent.Client) (*link, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l := e.agents[client.ID()]; l != nil {
+		return l, nil
+	}
+	if e.closed {
+		return nil, fmt.Errorf("the engine is closed")
+	}
+	l := &link{Client: client, ready: make(chan struct{}), open: map[int64]bool{}}
+	e.agents[client.ID()] = l
+	e.background.Go(func() { e.listen(l) })
+	return l, nil
+}
+
+// agentOf returns the link of the agent that has a container open; nil if that is gone.
+func (e *Engine) agentOf(r *record) *link {
+	if r.Agent == "" {
+		return nil
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.agents[r.Agent]
+}
+
+// acquire returns an agent for a container: the one that has it open, else any.
+func (e *Engine) acquire(ctx context.Context, r *record) (*link, error) {
+	if l := e.agentOf(r); l != nil {
+		return l, nil
+	}
+	client, err := e.cfg.Backend.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get an agent of %s: %w", e.cfg.Backend.Name(), err)
+	}
+	return e.link(client)
+}
+
+// retryEvents is the pause before a broken stream of events is tried again.
+const retryEvents = 200 * time.Millisecond
+
+// listen takes an agent's exits until the agent is gone or the engine closes.
+func (e *Engine) listen(l *link) {
+	ctx, cancel := context.WithCancel(e.ctx)
+	defer cancel()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() { // ends with listen
+		select {
+		case <-l.Done():
+			cancel()
+		case <-stop:
+		}
+	}()
+	for ctx.Err() == nil {
+		if err := e.receive(ctx, l); err != nil && ctx.Err() == nil {
+			e.log.Warn("events of an agent broke off", "agent", l.ID(), "error", err)
+			select {
+			case <-time.After(retryEvents):
+			case <-ctx.Done():
+			}
+		}
+	}
+	if e.ctx.Err() == nil {
+		e.agentGone(l)
+	}
+}
+
+// receive takes one stream of exits. Each is applied in a goroutine of its own, so that the writes of many become one.
+func (e *Engine) receive(ctx context.Context, l *link) error {
+	stream, err := l.Events(ctx)
+	if err != nil {
+		return err
+	}
+	var applying sync.WaitGroup
+	defer applying.Wait()
+	for ready := false; ; {
+		event, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		if event.GetReady() {
+			applying.Wait()
+			if !ready {
+				ready = true
+				l.becomeReady()
+			}
+			continue
+		}
+		sequence := event.GetSequence()
+		l.received(sequence)
+		applying.Go(func() {
+			e.applyEvent(l, event, func() {
+				if upTo := l.applied(sequence); upTo > 0 {
+					if err := stream.Ack(upTo); err != nil && ctx.Err() == nil {
+						e.log.Debug("acknowledge exits", "agent", l.ID(), "error", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func (l *link) becomeReady() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.ready:
+	default:
+		close(l.ready)
+	}
+}
+
+func (l *link) received(sequence int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open[sequence] = true
+	l.highest = max(l.highest, sequence)
+}
+
+// applied returns up to which sequence number everything is applied.
+func (l *link) applied(sequence int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, sequence)
+	upTo := l.highest
+	for open := range l.open {
+		upTo = min(upTo, open-1)
+	}
+	return upTo
+}
+
+// applyEvent applies an exit and calls done once it is stored. An exit that cannot be stored is not acknowledged: the
+// agent tells it again on its next stream.
+func (e *Engine) applyEvent(l *link, event *agentpb.Event, done func()) {
+	if event.GetExec() != "" {
+		e.execExited(event.GetExec(), event.GetExit())
+		done()
+		return
+	}
+	e.mu.RLock()
+	c := e.containers[event.GetContainer()]
+	e.mu.RUnlock()
+	if c == nil {
+		done()
+		return
+	}
+	apply := func() {
+		if err := e.exited(c, l.ID(), event.GetRun(), exitOf(event.GetExit())); err != nil {
+			e.log.Error("store an exit", "container", c.id, "error", err)
+			return
+		}
+		done()
+	}
+	c.mu.Lock()
+	if c.starting == event.GetRun() {
+		c.early = apply
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	apply()
+}
+
+// agentGone reports the containers of an agent dead.
+func (e *Engine) agentGone(l *link) {
+	e.mu.Lock()
+	delete(e.agents, l.ID())
+	e.mu.Unlock()
+	why := "its " + e.cfg.Backend.Name() + " agent ended"
+	if err := l.Err(); err != nil {
+		why += ": " + err.Error()
+	}
+	e.log.Warn("agent is gone", "agent", l.ID(), "error", l.Err())
+	for _, c := range e.all() {
+		r := c.record()
+		if r.Agent != l.ID() {
+			continue
+		}
+		e.lost(c, r, why)
+	}
+	l.becomeReady()
+}
+
+// lost ends the run of a container whose agent is gone.
+func (e *Engine) lost(c *container, r *record, why string) {
+	if !r.running() {
+		return
+	}
+	exit := exit{code: 128 + sigKill, at: time.Now().UTC(), why: why}
+	if err := e.exited(c, r.Agent, r.Run, exit); err != nil {
+		e.log.Error("store an exit", "container", c.id, "error", err)
+	}
+}

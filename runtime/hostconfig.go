@@ -1,0 +1,132 @@
+package runtime
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	types "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+)
+
+// runtimeName is what Docker calls the OCI runtime.
+const runtimeName = "sockerless"
+
+// Paths of /proc and /sys that Docker hides from a container, as it lists them in an inspect.
+var (
+	maskedPaths = []string{
+		"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+		"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+	}
+	readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+)
+
+// hostDefaults fills in what dockerd gives back for what was not asked for.
+func hostDefaults(h *types.HostConfig) {
+	if h.LogConfig.Type == "" {
+		h.LogConfig.Type = "json-file"
+	}
+	if h.LogConfig.Config == nil {
+		h.LogConfig.Config = map[string]string{}
+	}
+	if h.NetworkMode == "" || h.NetworkMode.IsDefault() {
+		h.NetworkMode = network.NetworkBridge
+	}
+	if h.RestartPolicy.Name == "" {
+		h.RestartPolicy.Name = types.RestartPolicyDisabled
+	}
+	if h.ShmSize == 0 {
+		h.ShmSize = 64 << 20
+	}
+	if h.Runtime == "" {
+		h.Runtime = runtimeName
+	}
+	if h.IpcMode == "" {
+		h.IpcMode = types.IPCModePrivate
+	}
+	if h.CgroupnsMode == "" {
+		h.CgroupnsMode = types.CgroupnsModePrivate
+	}
+	if h.Memory > 0 && h.MemorySwap == 0 {
+		h.MemorySwap = 2 * h.Memory
+	}
+	if h.OomKillDisable == nil {
+		h.OomKillDisable = new(bool)
+	}
+	if h.MaskedPaths == nil && !h.Privileged {
+		h.MaskedPaths = maskedPaths
+	}
+	if h.ReadonlyPaths == nil && !h.Privileged {
+		h.ReadonlyPaths = readonlyPaths
+	}
+}
+
+// refuseUnsupported names the options that would change what a container does or sees, and that no backend has.
+func refuseUnsupported(c *types.Config, h *types.HostConfig) error {
+	refuse := func(option, why string) error {
+		return errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("%s is not supported: %s", option, why))
+	}
+	const shared = "a container of the sandbox shares nothing with others or with the host"
+	switch {
+	case len(h.DeviceRequests) > 0:
+		return refuse("HostConfig.DeviceRequests", "the sandbox has no GPUs or other devices of the host")
+	case len(h.Devices) > 0:
+		return refuse("HostConfig.Devices", "the sandbox has no devices of the host")
+	case len(h.VolumesFrom) > 0:
+		return refuse("HostConfig.VolumesFrom", "name the volumes in Binds or Mounts")
+	case len(h.Links) > 0:
+		return refuse("HostConfig.Links", "containers of the sandbox have no network between them yet")
+	case h.NetworkMode.IsContainer():
+		return refuse("NetworkMode "+string(h.NetworkMode), shared)
+	case h.PidMode != "":
+		return refuse("PidMode "+string(h.PidMode), shared)
+	case h.IpcMode.IsHost() || h.IpcMode.IsContainer():
+		return refuse("IpcMode "+string(h.IpcMode), shared)
+	case h.UTSMode.IsHost():
+		return refuse("UTSMode host", shared)
+	case len(h.Sysctls) > 0:
+		return refuse("HostConfig.Sysctls", "the sandbox has no kernel parameters")
+	case len(h.StorageOpt) > 0:
+		return refuse("HostConfig.StorageOpt", "the size of a root file system cannot be limited yet")
+	case h.VolumeDriver != "" && h.VolumeDriver != volumeDriver:
+		return notFound("error looking up volume plugin %s: plugin %q not found", h.VolumeDriver, h.VolumeDriver)
+	case h.Runtime != "" && h.Runtime != runtimeName && h.Runtime != "runc":
+		return invalid("unknown or invalid runtime name: %s", h.Runtime)
+	case !h.Isolation.IsDefault():
+		return invalid("invalid isolation (%s): the only one is default", h.Isolation)
+	case c.NetworkDisabled:
+		return refuse("NetworkDisabled", "use NetworkMode none")
+	}
+	switch h.LogConfig.Type {
+	case "", "json-file", "local", "none":
+	default:
+		return invalid("logger: no log driver named '%s' is registered", h.LogConfig.Type)
+	}
+	return nil
+}
+
+// warn names the options that are accepted and have no effect.
+func warn(c *types.Config, h *types.HostConfig) []string {
+	warnings := []string{}
+	if len(h.PortBindings) > 0 || h.PublishAllPorts {
+		var ports []string
+		for _, p := range sortedPorts(h.PortBindings) {
+			ports = append(ports, p.String())
+		}
+		warnings = append(warnings, strings.TrimSpace("Published ports are not served in the sandbox yet: "+strings.Join(ports, " ")))
+	}
+	for _, o := range []struct {
+		used bool
+		name string
+	}{
+		{len(h.CapAdd) > 0, "CapAdd"}, {len(h.SecurityOpt) > 0, "SecurityOpt"}, {len(h.Ulimits) > 0, "Ulimits"},
+		{len(h.DeviceCgroupRules) > 0, "DeviceCgroupRules"}, {h.CgroupParent != "", "CgroupParent"},
+		{h.CPUShares != 0 || h.CpusetCpus != "" || h.CpusetMems != "", "CPU shares and sets"},
+		{h.BlkioWeight != 0 || len(h.BlkioWeightDevice) > 0 || len(h.BlkioDeviceReadBps) > 0 || len(h.BlkioDeviceWriteBps) > 0, "block I/O limits"},
+	} {
+		if o.used {
+			warnings = append(warnings, o.name+" has no effect in the sandbox.")
+		}
+	}
+	return warnings
+}

@@ -1,0 +1,71 @@
+package runtimetest
+
+import (
+	"io"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/sockerless/sockerless/runtime"
+)
+
+func logs(t *testing.T, dir string, m Machine) {
+	s := Open(t, dir, m.Backend(t))
+	id := s.Create("", container.Config{Cmd: []string{"sh", "-c", "echo a; echo b; echo e >&2; echo c"}}, container.HostConfig{})
+	w := s.Waiting(id, container.WaitConditionNextExit)
+	s.Start(id)
+	s.Code(w)
+	for _, test := range []struct {
+		opts     runtime.LogsOptions
+		out, err string
+	}{
+		{runtime.LogsOptions{Stdout: true, Stderr: true, Tail: -1}, "a\nb\nc\n", "e\n"},
+		{runtime.LogsOptions{Stdout: true, Tail: -1}, "a\nb\nc\n", ""},
+		{runtime.LogsOptions{Stdout: true, Stderr: true, Tail: 2}, "c\n", "e\n"},
+		{runtime.LogsOptions{Stdout: true, Stderr: true, Tail: 0}, "", ""},
+		{runtime.LogsOptions{Stdout: true, Stderr: true, Tail: -1, Follow: true}, "a\nb\nc\n", "e\n"},
+	} {
+		if o := s.Log(id, test.opts); o.String(1) != test.out || o.String(2) != test.err {
+			t.Errorf("%+v: stdout %q, stderr %q", test.opts, o.String(1), o.String(2))
+		}
+	}
+}
+
+func follow(t *testing.T, dir string, m Machine) {
+	s := Open(t, dir, m.Backend(t))
+	id := s.Create("", container.Config{Cmd: []string{"sh", "-c", "echo one; read x; echo two"}, OpenStdin: true}, container.HostConfig{})
+	s.Start(id)
+	l, err := s.ContainerLogs(s.Ctx(), id, runtime.LogsOptions{Stdout: true, Tail: -1, Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := NewOutput()
+	done := make(chan error, 1)
+	go func() { done <- l.Each(s.Ctx(), out.Write) }()
+	out.Await(t, 1, "one\n")
+	session := s.Attach(id, both)
+	if _, err := io.WriteString(session.Input, "go on\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || out.String(1) != "one\ntwo\n" {
+		t.Errorf("followed %q, %v", out.String(1), err)
+	}
+}
+
+func startedAgain(t *testing.T, dir string, m Machine) {
+	s := Open(t, dir, m.Backend(t))
+	id := s.Create("", container.Config{Cmd: []string{"echo", "run"}}, container.HostConfig{})
+	for range 3 {
+		session := s.Attach(id, runtime.AttachOptions{Stream: true, Stdout: true})
+		w := s.Waiting(id, container.WaitConditionNextExit)
+		s.Start(id)
+		session.End(t)
+		s.Code(w)
+		if session.String(1) != "run\n" {
+			t.Errorf("attached: %q", session.String(1))
+		}
+	}
+	if o := s.Log(id, runtime.LogsOptions{Stdout: true, Tail: -1}); o.String(1) != "run\nrun\nrun\n" {
+		t.Errorf("log: %q", o.String(1))
+	}
+}
