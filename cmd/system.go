@@ -1,0 +1,147 @@
+package cmd
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"github.com/sockerless/sockerless/builtins"
+	"github.com/sockerless/sockerless/dockerapi"
+	"github.com/sockerless/sockerless/runtime"
+	"github.com/sockerless/sockerless/store/content"
+	"github.com/sockerless/sockerless/store/image"
+	"github.com/sockerless/sockerless/store/layer"
+	"github.com/sockerless/sockerless/store/state"
+	"github.com/sockerless/sockerless/wasi"
+)
+
+// system is everything that a server consists of, wired. Its folder:
+//
+//	lock         held by the one server of the folder
+//	instance     the id of this installation
+//	cells        the path of the folder with the cells' sockets
+//	state/       records (badger)
+//	layers/      layers of images; ingest/ downloads
+//	containers/  upper trees and output of containers
+//	volumes/     named volumes
+type system struct {
+	api    *dockerapi.Server
+	engine *runtime.Engine
+	close  []func() error // in the order of opening
+}
+
+// openSystem takes hold of the data folder and finds again what an earlier server left.
+func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *system, err error) {
+	s = &system{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
+		return s, fmt.Errorf("make data-dir: %w", err)
+	}
+	if err := s.lock(config.DataDir); err != nil {
+		return s, err
+	}
+	in := func(name string) string { return filepath.Join(config.DataDir, name) }
+	instance, err := kept(in("instance"), func() string { return rand.Text() })
+	if err != nil {
+		return s, err
+	}
+	cells, err := kept(in("cells"), func() string { return cellsDir(config.DataDir) })
+	if err != nil {
+		return s, err
+	}
+	records, err := state.Open(in("state"), state.Options{Log: log})
+	if err != nil {
+		return s, err
+	}
+	s.close = append(s.close, records.Close)
+	layers, err := layer.NewStore(in("layers"))
+	if err != nil {
+		return s, err
+	}
+	downloads, err := content.NewStore(in("ingest"), content.Options{Log: log})
+	if err != nil {
+		return s, err
+	}
+	images, err := image.New(ctx, image.Config{
+		State: records, Layers: layers, Content: downloads, Registries: config.Registries, Builtins: builtins.Names(), Log: log})
+	if err != nil {
+		return s, err
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return s, fmt.Errorf("find the program for cells: %w", err)
+	}
+	version := Version + " " + commit()
+	sandbox := wasi.NewSandbox(wasi.SandboxConfig{Executable: executable, RuntimeDir: cells, Version: version, Server: instance, Log: log})
+	s.close = append(s.close, sandbox.Close)
+	s.engine, err = runtime.New(ctx, runtime.Config{
+		DataDir: config.DataDir, InstanceID: instance, Version: Version, GitCommit: commit(), Log: log,
+		Backend: sandbox, State: records, Images: images})
+	if err != nil {
+		return s, err
+	}
+	s.close = append(s.close, func() error { return s.engine.Close(context.WithoutCancel(ctx)) })
+	sandbox.Prepare()
+	s.api = dockerapi.New(dockerapi.Config{Engine: dockerapi.FromRuntime(s.engine), Version: Version, Log: log})
+	return s, nil
+}
+
+// Close lets go of everything, the last opened first. Running containers go on.
+func (s *system) Close() error {
+	var errs []error
+	for i := len(s.close) - 1; i >= 0; i-- {
+		errs = append(errs, s.close[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// lock makes sure that this is the only server of the folder: two would write the same state.
+func (s *system) lock(dir string) error {
+	lock := flock.New(filepath.Join(dir, "lock"))
+	held, err := lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", dir, err)
+	}
+	if !held {
+		return fmt.Errorf("another sockerless uses %s: set DOCKER_HOST to its address, stop it, or choose another folder with --data-dir", dir)
+	}
+	s.close = append(s.close, lock.Unlock)
+	return nil
+}
+
+// kept is a value that the folder remembers from the first server on it.
+func kept(file string, first func() string) (string, error) {
+	data, err := os.ReadFile(file)
+	if err == nil && len(data) > 0 {
+		return strings.TrimSpace(string(data)), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	value := first()
+	temporary := file + ".new"
+	if err := os.WriteFile(temporary, []byte(value+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	return value, os.Rename(temporary, file)
+}
+
+// cellsDir is a folder for the cells' sockets: they need short paths, so it is not in the data folder but named after it.
+func cellsDir(dataDir string) string {
+	sum := sha256.Sum256([]byte(dataDir))
+	return filepath.Join(runtimeDir(), "sockerless-"+hex.EncodeToString(sum[:6]))
+}
