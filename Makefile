@@ -1,0 +1,47 @@
+# `make help` lists the targets. Everything that a target needs beyond Go and make, it installs or asks for by name.
+GO      ?= go
+VERSION ?= 0.1.0-dev
+BIN     ?= bin/sockerless
+LDFLAGS := -s -w -X github.com/sockerless/sockerless/cmd.Version=$(VERSION)
+export CGO_ENABLED ?= 0
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PLATFORMS   := linux/amd64 linux/arm64 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64
+
+.PHONY: help build demo test test-race e2e oracle bench lint cross clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+build: ## build bin/sockerless
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
+
+demo: build ## run a real job through a server of its own and show the result
+	@e2e/demo/run $(BIN)
+
+test: build tools ## all tests: packages, then real clients against the built binary
+	$(GO) test ./...
+
+test-race: tools ## the packages in which goroutines meet, under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -v /e2e)
+
+.PHONY: tools
+tools: ## install what the tests compare with
+	@e2e/install-tools
+
+oracle: ## run the same scripts against a real dockerd 28 (needs root on Debian)
+	e2e/dockerd e2e/.cache/dockerd $(GO) test ./e2e -run TestDockerd -count=1
+
+bench: build ## medians of what counts
+	$(GO) run ./bench $(BENCHFLAGS) $(BIN)
+
+lint: ## formatting, vet, staticcheck
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt: $$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+cross: ## build for every system that is supported
+	@set -e; for p in $(PLATFORMS); do echo "$$p"; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null .; done
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// sameScripts are those that a real dockerd must pass too: what they want is what Docker does. The others are about our
+// own server: its end, its configuration, its embedded image, its registry errors.
+var sameScripts = []string{"run", "detached", "exec", "cp", "list", "mounts", "tty"}
+
+// TestDockerd runs the scripts against the dockerd at SOCKERLESS_DOCKERD (unix:///…), to see that the scripts are right:
+// `make oracle` starts one. An image of Debian's packages stands for sockerless/base there.
+func TestDockerd(t *testing.T) {
+	host := os.Getenv("SOCKERLESS_DOCKERD")
+	if host == "" {
+		t.Log("no dockerd to compare with: `make oracle` runs this test")
+		return
+	}
+	load := func(image string, names ...string) {
+		ref, err := name.ParseReference(registryHost+"/"+image, name.Insecure)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := remote.Image(ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range names {
+			tag, err := name.NewTag(n, name.Insecure)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "image.tar")
+			if err := tarball.WriteToFile(file, tag, img); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command("docker", "-H", host, "load", "-i", file).CombinedOutput(); err != nil {
+				t.Fatalf("docker load: %v\n%s", err, out)
+			}
+		}
+	}
+	load("busybox", registryHost+"/busybox:latest")
+	load("debian", registryHost+"/debian:latest", "sockerless/base:latest")
+	for _, script := range sameScripts { // one after another: they share an engine
+		t.Run(script, func(t *testing.T) { runOnDockerd(t, host, script) })
+	}
+}
+
+// runOnDockerd runs a script, and removes its containers.
+func runOnDockerd(t *testing.T, host, script string) {
+	testscript.Run(t, testscript.Params{
+		Files: []string{filepath.Join("testdata", script+".txtar")},
+		Setup: func(env *testscript.Env) error {
+			env.Defer(func() {
+				ids, err := exec.Command("docker", "-H", host, "ps", "-aq").Output()
+				if err == nil && len(ids) > 0 {
+					err = exec.Command("docker", append([]string{"-H", host, "rm", "-fv"}, strings.Fields(string(ids))...)...).Run()
+				}
+				if err != nil {
+					env.T().Fatal("remove the script's containers: ", err)
+				}
+			})
+			setEnvironment(env, host)
+			return nil
+		},
+		Cmds: commands,
+	})
+}

@@ -1,0 +1,228 @@
+package e2e
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// debianBase is what the image "debian" is made of: the packages of a minimal Debian, unpacked and not configured.
+var debianBase = []string{
+	"base-files", "base-passwd", "bash", "bsdutils", "coreutils", "dash", "debianutils", "diffutils", "findutils",
+	"grep", "gzip", "hostname", "libacl1", "libattr1", "libc6", "libc-bin", "libgmp10", "libpcre2-8-0", "libproc2-0", "libsystemd0", "libselinux1", "libssl3",
+	"libtinfo6", "mawk", "ncurses-base", "perl-base", "procps", "sed", "tar", "util-linux", "zlib1g",
+}
+
+// pushImages builds images from Debian's packages and pushes them: busybox (one static binary with links) and debian.
+func pushImages(host string) error {
+	busybox, err := busyboxRoot()
+	if err != nil {
+		return fmt.Errorf("build image busybox: %w", err)
+	}
+	debian, err := debianRoot()
+	if err != nil {
+		return fmt.Errorf("build image debian: %w", err)
+	}
+	path := "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	for reference, image := range map[string]func() (v1.Image, error){
+		"busybox:latest": func() (v1.Image, error) { return imageOf(busybox, []string{"sh"}, path) },
+		"debian:latest":  func() (v1.Image, error) { return imageOf(debian, []string{"bash"}, path) },
+	} {
+		img, err := image()
+		if err != nil {
+			return fmt.Errorf("build image %s: %w", reference, err)
+		}
+		ref, err := name.ParseReference(host+"/"+reference, name.Insecure)
+		if err != nil {
+			return err
+		}
+		if err := remote.Write(ref, img); err != nil {
+			return fmt.Errorf("push image %s: %w", reference, err)
+		}
+	}
+	return nil
+}
+
+// imageOf makes an image of one layer.
+func imageOf(layerTar []byte, cmd []string, env ...string) (v1.Image, error) {
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layerTar)), nil })
+	if err != nil {
+		return nil, err
+	}
+	img, err := mutate.Append(empty.Image, mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: "e2e"}})
+	if err != nil {
+		return nil, err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	file = file.DeepCopy()
+	file.Architecture, file.OS = "amd64", "linux"
+	file.Created = v1.Time{Time: time.Unix(1_700_000_000, 0).UTC()}
+	file.Config.Cmd, file.Config.Env = cmd, env
+	return mutate.ConfigFile(img, file)
+}
+
+// busyboxRoot is a root file system of Debian's busybox-static.
+func busyboxRoot() ([]byte, error) {
+	debs, err := packages("busybox-static")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "sle2e")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if out, err := exec.Command("dpkg-deb", "-x", debs[0], dir).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("dpkg-deb -x: %w\n%s", err, out)
+	}
+	path := filepath.Join(dir, "bin/busybox")
+	program, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	applets, err := exec.Command(path, "--list").Output()
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	w := &layerWriter{Writer: tar.NewWriter(&out)}
+	for _, dir := range []string{"bin", "dev", "etc", "home", "proc", "root", "sys", "usr", "usr/bin", "usr/sbin", "var"} {
+		w.add(tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o755}, nil)
+	}
+	w.add(tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
+	w.add(tar.Header{Name: "bin/busybox", Mode: 0o755}, program)
+	for _, applet := range strings.Fields(string(applets)) {
+		if applet != "busybox" {
+			w.add(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeLink, Linkname: "bin/busybox", Mode: 0o755}, nil)
+		}
+	}
+	w.add(tar.Header{Name: "etc/passwd", Mode: 0o644}, []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"))
+	w.add(tar.Header{Name: "etc/group", Mode: 0o644}, []byte("root:x:0:\nnobody:x:65534:\n"))
+	w.fail(w.Close())
+	return out.Bytes(), w.err
+}
+
+// layerWriter keeps the first error.
+type layerWriter struct {
+	*tar.Writer
+	err error
+}
+
+func (w *layerWriter) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+func (w *layerWriter) add(h tar.Header, data []byte) {
+	h.Size, h.ModTime = int64(len(data)), time.Unix(1_700_000_000, 0)
+	w.fail(w.WriteHeader(&h))
+	_, err := w.Write(data)
+	w.fail(err)
+}
+
+// packages downloads Debian's packages into .cache, where they stay, and returns their files.
+func packages(names ...string) (debs []string, err error) {
+	cache, err := filepath.Abs(".cache")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return nil, err
+	}
+	var missing []string
+	for _, p := range names {
+		if found, _ := filepath.Glob(filepath.Join(cache, p+"_*.deb")); len(found) == 0 { // the pattern is well formed
+			missing = append(missing, p)
+		}
+	}
+	if len(missing) > 0 {
+		download := exec.Command("apt-get", append([]string{"download", "-q"}, missing...)...)
+		download.Dir = cache
+		if out, err := download.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("apt-get download (run apt-get update first?): %w\n%s", err, out)
+		}
+	}
+	for _, p := range names {
+		found, err := filepath.Glob(filepath.Join(cache, p+"_*.deb"))
+		if err != nil || len(found) == 0 {
+			return nil, fmt.Errorf("package %s is not in %s: %w", p, cache, err)
+		}
+		debs = append(debs, found[0])
+	}
+	return debs, nil
+}
+
+// debianRoot is the files of debianBase, as they lie in the packages, with the accounts that base-passwd would make.
+func debianRoot() ([]byte, error) {
+	debs, err := packages(debianBase...)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	w := &layerWriter{Writer: tar.NewWriter(&out)}
+	seen := map[string]bool{}
+	for _, deb := range debs {
+		data, err := exec.Command("dpkg-deb", "--fsys-tarfile", deb).Output()
+		if err != nil {
+			return nil, fmt.Errorf("dpkg-deb --fsys-tarfile %s: %w", filepath.Base(deb), err)
+		}
+		if err := w.copyTar(data, seen); err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Base(deb), err)
+		}
+	}
+	for link, target := range map[string]string{"./bin/sh": "dash", "./usr/bin/awk": "mawk"} { // what configuring would make
+		if !seen[link] {
+			w.add(tar.Header{Name: link, Typeflag: tar.TypeSymlink, Linkname: target, Mode: 0o777}, nil)
+		}
+	}
+	w.fail(w.Close())
+	return out.Bytes(), w.err
+}
+
+// copyTar adds the entries of a package, folders once, and what base-passwd's maintainer script copies.
+func (w *layerWriter) copyTar(data []byte, seen map[string]bool) error {
+	r := tar.NewReader(bytes.NewReader(data))
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return w.err
+		}
+		if err != nil {
+			return err
+		}
+		if seen[h.Name] || strings.HasPrefix(h.Name, "./usr/share/doc/") || strings.HasPrefix(h.Name, "./usr/share/man/") || strings.HasPrefix(h.Name, "./usr/share/locale/") {
+			continue
+		}
+		seen[h.Name] = true
+		body, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		w.fail(w.WriteHeader(h))
+		_, err = w.Write(body)
+		w.fail(err)
+		for master, file := range map[string]string{"passwd.master": "./etc/passwd", "group.master": "./etc/group"} {
+			if h.Name == "./usr/share/base-passwd/"+master {
+				w.add(tar.Header{Name: file, Mode: 0o644}, body)
+			}
+		}
+	}
+}

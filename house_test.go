@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sockerless/sockerless"
+
+type goPackage struct {
+	ImportPath, Dir, Name string
+
+	Imports []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Name,Imports", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		var p goPackage
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// mayImport says which rooms a room may import, as docs/architecture.md draws it. A room that is not named may not
+// be imported by anyone but those listed; "*" is everything.
+var mayImport = map[string][]string{
+	".":         {"cmd"},
+	"cmd":       {"*"},
+	"agent":     {"agent"},
+	"builtins":  {"builtins", "store/rootfs"},
+	"dockerapi": {"dockerapi", "runtime"},
+	"runtime":   {"runtime", "agent", "store"},
+	"store":     {"store"},
+	"wasi":      {"wasi", "agent", "builtins", "store"},
+	"bench":     {"bench"},
+	"e2e":       {"e2e"},
+}
+
+// onlyIn says which room alone may import a module, and why.
+var onlyIn = map[string]struct{ room, reason string }{
+	"github.com/valyala/fasthttp":            {"dockerapi/transport", "handlers must not depend on the HTTP server"},
+	"github.com/dgraph-io/badger":            {"store/state", "the database can be replaced in one place"},
+	"github.com/google/go-containerregistry": {"store", "images are the store's"},
+	"github.com/tetratelabs/wazero":          {"wasi/guest", "the WASM runtime can be replaced in one place"},
+	"mvdan.cc/sh":                            {"wasi/shell", "the shell is known by its Main alone"},
+	"github.com/moby/moby/client":            {"cmd", "the server is no client of Docker"},
+	"google.golang.org/grpc":                 {"agent", "the protocol's wire is the agent package's"},
+}
+
+func within(path, room string) bool { return path == room || strings.HasPrefix(path, room+"/") }
+
+func TestImportDirections(t *testing.T) {
+	for _, p := range packages(t) {
+		path := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		if path == "" {
+			path = "."
+		}
+		room, _, _ := strings.Cut(path, "/")
+		allowed, known := mayImport[room]
+		if !known {
+			t.Errorf("%s is a new room: say in docs/architecture.md what it is for, and here what it may import", path)
+			continue
+		}
+		for _, imported := range p.Imports {
+			for prefix, rule := range onlyIn {
+				if within(imported, prefix) && !within(path, rule.room) {
+					t.Errorf("%s imports %s, which only %s may: %s", path, imported, rule.room, rule.reason)
+				}
+			}
+			ours, ok := strings.CutPrefix(imported, module+"/")
+			if !ok {
+				continue
+			}
+			fine := false
+			for _, a := range allowed {
+				fine = fine || a == "*" || within(ours, a)
+			}
+			if !fine {
+				t.Errorf("%s imports %s: it may import %v", path, ours, allowed)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range packages(t) {
+		file := filepath.Join(p.Dir, "doc.go")
+		if p.Name == "main" {
+			file = filepath.Join(p.Dir, "main.go")
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil || f.Doc == nil {
+			t.Errorf("%s: no package comment in %s", p.ImportPath, filepath.Base(file))
+		}
+	}
+}
+
+func TestFilesAreShort(t *testing.T) {
+	const most = 700
+	for _, p := range packages(t) {
+		files, err := filepath.Glob(filepath.Join(p.Dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if lines := bytes.Count(data, []byte("\n")); lines > most && !strings.HasSuffix(file, ".pb.go") {
+				t.Errorf("%s has %d lines: two concepts in one file?", file, lines)
+			}
+		}
+	}
+}
