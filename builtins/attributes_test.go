@@ -36,7 +36,7 @@ func TestTouch(t *testing.T) {
 }
 
 func TestStat(t *testing.T) {
-	trial{setup: treeSetup}.check(t, "stat -c %n,%s,%F,%a,%A,%h,%u,%U,%g,%G a d la pipe", "stat -c %N a la", "stat -c %y%x,%Y,%X a", "stat -L -c %F la", "stat -c '%5s|%-5s|%05s|%10n|%.2Y' a", "stat --printf '%n\\n%s\\t' a b",
+	trial{setup: treeSetup}.check(t, "stat -c %n,%s,%F,%a,%A,%h,%u,%U,%g,%G a d la pipe", "stat -c %N a la", "stat -c %y,%Y a", "stat -L -c %F la", "stat -c '%5s|%-5s|%05s|%10n|%.2Y' a", "stat --printf '%n\\n%s\\t' a b",
 		"stat none", "stat", "stat -c %f,%t,%T a d pipe", "stat -c %%%q a", "stat -c %h none a", "stat --format=%s a", "stat -Lc %s broken", "stat -c '%#a %+s' a")
 	trial{setup: treeSetup, erase: regexp.MustCompile(`Device: \S+|Inode: \d+ *|Change: .*| Birth: .*|Access: 2.*|IO Block: \d+|Blocks: \d+`)}.check(t, "stat a", "stat la", "stat -L la")
 }

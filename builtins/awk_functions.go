@@ -187,20 +187,15 @@ func (r *awkRun) math(x *awkBuiltinCall, number func(int) float64) float64 {
 	return awkToNumber(s)
 }
 
-// substr rounds its numbers as POSIX wants, and cuts what lies outside of the text.
+// substr cuts as gawk does: fractions are dropped, and a start before the text is its first character.
 func (r *awkRun) substr(x *awkBuiltinCall) string {
 	s := r.text(r.eval(x.args[0]))
-	start := math.RoundToEven(r.eval(x.args[1]).num())
+	start := math.Max(math.Trunc(r.eval(x.args[1]).num()), 1)
 	end := math.Inf(1)
 	if len(x.args) == 3 {
-		end = start + math.RoundToEven(r.eval(x.args[2]).num())
+		end = start + math.Trunc(r.eval(x.args[2]).num())
 	}
-	n := float64(awkLength(s)) + 1
-	if math.IsNaN(start) || math.IsNaN(end) {
-		return ""
-	}
-	start, end = math.Max(start, 1), math.Min(end, n)
-	if start >= end {
+	if end = math.Min(end, float64(awkLength(s))+1); !(start < end) {
 		return ""
 	}
 	return awkSlice(s, int(start)-1, int(end)-1)

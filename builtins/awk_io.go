@@ -150,15 +150,13 @@ func (r *awkRun) openInput() bool {
 		}
 		r.nextArg++
 		r.usedStdin = true
-		f, err := r.p.openInput(strings.TrimPrefix(name, "/dev/stdin"))
+		file := name
 		if name == "/dev/stdin" {
-			f, err = r.p.openInput("-")
+			file = "-"
 		}
+		f, err := r.p.openInput(file)
 		if err != nil {
-			r.out.Flush()
-			r.p.Errorf("cannot open \"%s\" (%s)", name, strerror(err))
-			r.status = 2
-			return r.openInput()
+			r.fail("cannot open \"%s\" (%s)", name, strerror(err))
 		}
 		r.globals[awkFILENAME].v = awkInput(name)
 		r.globals[awkFNR].v = awkNum(0)

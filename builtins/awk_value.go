@@ -95,7 +95,7 @@ func awkNumberText(n float64, format string) string {
 		return strconv.FormatInt(int64(n), 10)
 	}
 	if n == math.Trunc(n) && !math.IsInf(n, 0) {
-		return strconv.FormatFloat(n, 'f', -1, 64)
+		return strconv.FormatFloat(n, 'f', 0, 64)
 	}
 	if math.IsNaN(n) || math.IsInf(n, 0) {
 		return formatSpec{verb: 'g', precision: -1, plus: !math.Signbit(n)}.float(n)
@@ -218,7 +218,7 @@ func awkConversion(f formatSpec, take func() awkValue, convfmt string) (string, 
 		case math.IsNaN(n) || math.IsInf(n, 0):
 			return f.float(n), true
 		case math.Abs(n) >= 1<<63:
-			return f.digits(f.sign(n < 0), strconv.FormatFloat(math.Abs(math.Trunc(n)), 'f', -1, 64), false), true
+			return f.digits(f.sign(n < 0), strconv.FormatFloat(math.Abs(math.Trunc(n)), 'f', 0, 64), false), true
 		}
 		return f.integer(int64(n)), true
 	case 'o', 'x', 'X', 'u':

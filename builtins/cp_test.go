@@ -13,7 +13,7 @@ func TestCp(t *testing.T) {
 	trial{setup: treeSetup}.check(t, "cp a c", "cp a b", "cp -v a b e", "cp d e", "cp -r d e", "cp -r d new", "cp -a d new", "cp -a la e", "cp la c", "cp -P la c",
 		"cp -rL d new", "cp -p a c", "cp none c", "cp a", "cp", "cp a none/c", "cp a b c", "cp a b none", "cp -t e a b", "cp -t none a", "cp -T d e", "cp -rT d e", "cp a a",
 		"cp -n a b", "cp -u a b", "cp -u b a", "cp -l a c", "cp -s a c", "cp -f a b", "cp --parents d/sub/y e", "cp --preserve=mode b c", "cp --preserve=all b c",
-		"cp -r d d/in", "cp -d la c", "cp a broken", "cp -r pipe e", "cp d/x d/lx", "cp --remove-destination a la", "cp -b a b", "cp --backup=numbered a b",
+		"cp -r e e/in", "cp -d la c", "cp a broken", "cp -r pipe e", "cp d/x d/lx", "cp --remove-destination a la", "cp -b a b", "cp --backup=numbered a b",
 		"cp a d/x e/x", "cp -r d/. e", "cp -r e a", "cp a d", "cp -x -r d e", "cp --no-preserve=mode a c", "cp -z", "cp -i a b", "cp --attributes-only a b", "cp -r d/ e/",
 		"cp -H -r la c", "cp a d/sub/y e", "cp -lr d e", "cp -r d b", "cp a a e", "cp --preserve=foo a c")
 	trial{setup: treeSetup, sorted: true}.check(t, "cp -rv d e", "cp -av d new")

@@ -71,7 +71,6 @@ func (f *finder) list(e *found) {
 // execBatch gathers files for -exec … {} +.
 type execBatch struct {
 	args  []string
-	inDir bool
 	dir   string
 	files []string
 	bytes int
@@ -109,7 +108,7 @@ func (ps *findParser) exec(word string) (findTest, error) {
 	ps.args = ps.args[end+1:]
 	inDir := strings.HasSuffix(word, "dir")
 	if plus {
-		batch := &execBatch{args: args[:len(args)-1], inDir: inDir}
+		batch := &execBatch{args: args[:len(args)-1]}
 		f.batches = append(f.batches, batch)
 		return func(f *finder, e *found) bool {
 			name, dir := execName(e.path, inDir)

@@ -12,9 +12,8 @@ import (
 
 // findParser turns the arguments after the starting points into a test.
 type findParser struct {
-	f     *finder
-	args  []string
-	depth int // of parentheses
+	f    *finder
+	args []string
 }
 
 func (ps *findParser) parse() error {
@@ -117,7 +116,6 @@ func (ps *findParser) not() (findTest, error) {
 		if ps.peek() == ")" {
 			return nil, fmt.Errorf("invalid expression; empty parentheses are not allowed.")
 		}
-		ps.depth++
 		if len(ps.args) == 0 {
 			return nil, fmt.Errorf("invalid expression; expected to find a ')' but didn't see one. Perhaps you need an extra predicate after '('")
 		}
@@ -128,7 +126,6 @@ func (ps *findParser) not() (findTest, error) {
 		if ps.peek() != ")" {
 			return nil, fmt.Errorf("invalid expression; I was expecting to find a ')' somewhere but did not see one.")
 		}
-		ps.depth--
 		ps.args = ps.args[1:]
 		return test, nil
 	case ")", "-o", "-or", "-a", "-and", ",":
@@ -331,11 +328,10 @@ func (ps *findParser) owner(word, value string) (findTest, error) {
 	}
 	id, ok := lookup(value)
 	if !ok {
-		what := "user"
 		if word == "-group" {
 			return nil, fmt.Errorf("%s is not the name of an existing group", quote(value))
 		}
-		return nil, fmt.Errorf("%s is not the name of a known %s", quote(value), what)
+		return nil, fmt.Errorf("%s is not the name of a known user", quote(value))
 	}
 	return func(_ *finder, e *found) bool {
 		return word == "-user" && e.info.UID() == id || word == "-group" && e.info.GID() == id

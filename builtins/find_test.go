@@ -23,7 +23,7 @@ func TestFind(t *testing.T) {
 		"find . -empty -delete", "find . -type p -printf '%Y\\t%%\\n'", "find d -exec false ; -print", "find d -name big -exec none {} ;", "find -version-foo", "find . -perm zzz", "find . -iname 'A*' -prune", "find . -readable -type p", "find a.txt -fprint out", "find d -ls -quit -foo", "find '' -name x")
 	trial{setup: findSetup}.check(t, "find d/sub/deep -depth", "find d/sub/deep", "find d/sub/deep -exec echo {} +", "find a.txt b.c empty -exec echo pre {} +", "find a.txt -exec none {} +", "find a.txt -exec false {} +", "find . -maxdepth 0 -printf '[%P][%f][%H][%h]\\n'", "find d -maxdepth 0 -printf '[%P][%f][%H][%h]\\n'")
 	trial{setup: findSetup, stdin: "y\nn\n", sorted: true}.check(t, "find a.txt b.c -ok echo {} ;")
-	trial{setup: findSetup, erase: regexp.MustCompile(`(?m)^ *\d+`)}.check(t, "find a.txt b.c l pipe -ls")
+	trial{setup: findSetup, erase: regexp.MustCompile(`(?m)^ *\d+`)}.check(t, "find a.txt b.c l -ls")
 }
 
 func TestXargs(t *testing.T) {

@@ -57,7 +57,7 @@ width:
 			f.precision = -1
 		}
 	}
-	for i < len(s) && strings.IndexByte("hlLqjzt", s[i]) >= 0 {
+	for i < len(s) && strings.IndexByte("hlLjzt", s[i]) >= 0 {
 		i++
 	}
 	if i >= len(s) {

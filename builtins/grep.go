@@ -347,7 +347,6 @@ func (g *grepCall) file(shown, name string) {
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		if g.directories == "read" {
-			g.trouble = g.trouble || false
 			if !g.silent {
 				g.p.Errorf("%s: Is a directory", shown)
 			}

@@ -57,10 +57,7 @@ func (s *grepSearch) run(r io.Reader) error {
 		if looks && !s.binary && isBinary(line) {
 			s.binary = true
 		}
-		if s.matchLine(line) != s.invert {
-			if s.left == 0 {
-				return nil
-			}
+		if s.left != 0 && s.matchLine(line) != s.invert {
 			s.left--
 			s.selected++
 			if s.quiet || s.list || s.listWithout {
@@ -70,7 +67,8 @@ func (s *grepSearch) run(r io.Reader) error {
 				if s.binary {
 					if !s.told {
 						s.told = true
-						fmt.Fprintf(s.out, "%s: %s: binary file matches\n", "grep", s.name)
+						s.out.Flush()
+						s.p.Errorf("%s: binary file matches", s.name)
 					}
 					return nil
 				}
@@ -165,7 +163,7 @@ func (s *grepSearch) prefix(number int, at int64, sep byte) {
 	}
 	width := 0
 	if s.initialTab {
-		width = 4
+		width = 2
 	}
 	if s.number {
 		s.out.WriteString(s.paint("32", fmt.Sprintf("%*d", width, number)) + mark)

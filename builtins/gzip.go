@@ -48,13 +48,13 @@ func gunzip(p *Process) int      { return runGzip(p, true, false) }
 func zcat(p *Process) int        { return runGzip(p, true, true) }
 
 func runGzip(p *Process, decompress, stdout bool) int {
-	named := *p // gunzip and zcat speak as gzip
-	named.Args = append([]string{"gzip"}, p.Args[1:]...)
-	p = &named
 	opts, operands, status, done := p.parse(gzipUsage)
 	if done {
 		return status
 	}
+	named := *p // gunzip and zcat speak as gzip
+	named.Args = append([]string{"gzip"}, p.Args[1:]...)
+	p = &named
 	g := &gzipper{p: p, out: p.output(), decompress: decompress, stdout: stdout, level: 6, suffix: ".gz"}
 	for _, o := range opts {
 		switch o.name {

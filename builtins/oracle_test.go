@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -52,10 +54,21 @@ type answer struct {
 func (tr trial) check(t *testing.T, lines ...string) {
 	t.Helper()
 	answers := loadAnswers(t)
+	template := tr.prepare(t)
+	tools := map[string]string{}
 	for _, line := range lines {
 		args := splitWords(line)
-		want, ok := tr.real(t, args)
-		got := tr.ours(t, args)
+		tool, known := tools[args[0]]
+		if !known {
+			tool = realTool(args[0])
+			tools[args[0]] = tool
+		}
+		var want answer
+		ok := tool != ""
+		if ok {
+			want = tr.real(t, template, args)
+		}
+		got := tr.ours(t, template, args)
 		key := tr.key(line)
 		switch {
 		case ok && *record:
@@ -150,17 +163,25 @@ func (tr trial) environment() []string {
 	return append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "TZ=UTC", "HOME=/"}, tr.env...)
 }
 
-// real runs the GNU tool; ok is false if this machine has none.
-func (tr trial) real(t *testing.T, args []string) (a answer, ok bool) {
-	t.Helper()
-	tool, err := exec.LookPath(args[0])
+// realTool finds the GNU tool of a name; "" if this machine has none.
+func realTool(name string) string {
+	tool, err := exec.LookPath(name)
 	if err != nil {
-		return answer{}, false
+		return ""
 	}
 	if version, _ := exec.Command(tool, "--version").CombinedOutput(); bytes.Contains(version, []byte("BusyBox")) {
-		return answer{}, false
+		return ""
 	}
-	dir := tr.prepare(t)
+	return tool
+}
+
+// real runs the GNU tool in a copy of the template.
+func (tr trial) real(t *testing.T, template string, args []string) (a answer) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "w")
+	if out, err := exec.Command("cp", "-a", template, dir).CombinedOutput(); err != nil {
+		t.Fatalf("copy of the set-up: %v\n%s", err, out)
+	}
 	var stdout, stderr bytes.Buffer
 	umask := tr.umask
 	if umask == 0 {
@@ -182,13 +203,12 @@ func (tr trial) real(t *testing.T, args []string) (a answer, ok bool) {
 		return strings.ReplaceAll(strings.ReplaceAll(s, dir, "/w"), "/usr/bin/"+args[0]+":", args[0]+":")
 	}
 	a.Stdout, a.Stderr, a.Tree = tr.order(clean(stdout.String())), tr.erased(clean(stderr.String())), hostTree(t, dir)
-	return a, true
+	return a
 }
 
-// ours runs the builtin in a tree in which the directory is mounted at /w.
-func (tr trial) ours(t *testing.T, args []string) answer {
+// ours runs the builtin in a tree that has a copy of the directory at /w.
+func (tr trial) ours(t *testing.T, dir string, args []string) answer {
 	t.Helper()
-	dir := tr.prepare(t)
 	p, stdout, stderr := newProcess(t, dir, args)
 	p.Stdin = strings.NewReader(tr.stdin)
 	p.Env = tr.environment()
@@ -224,8 +244,8 @@ func (tr trial) order(text string) string {
 	return strings.Join(lines, "")
 }
 
-// newProcess makes a process whose root has the host's /etc/passwd and /etc/group and, at /w where it stands, a host
-// directory.
+// newProcess makes a process whose root has the host's /etc/passwd and /etc/group and, at /w where it stands, a copy of
+// a host directory.
 func newProcess(t *testing.T, dir string, args []string) (p *Process, stdout, stderr *bytes.Buffer) {
 	t.Helper()
 	tree := rootfs.NewTree(rootfs.NewTmpfs(1<<30, 0o755), false)
@@ -252,10 +272,22 @@ func newProcess(t *testing.T, dir string, args []string) (p *Process, stdout, st
 		t.Fatal(err)
 	}
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
-	p = &Process{Context: t.Context(), Args: args, Files: view, Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr,
+	p = &Process{Context: t.Context(), Args: args, Files: view, Stdin: strings.NewReader(""), Stdout: &lockedWriter{w: stdout}, Stderr: &lockedWriter{w: stderr},
 		Env: []string{"LC_ALL=C", "TZ=UTC"}}
 	p.System = &fakeSystem{p: p}
 	return p, stdout, stderr
+}
+
+// lockedWriter is an output that several commands may write to at once, as they may to a file.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }
 
 // load copies a host directory into a tree, with all that the host knows of it.

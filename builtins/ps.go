@@ -21,7 +21,6 @@ type processList struct {
 	accounts *accounts
 	zone     *time.Location
 	now      time.Time
-	memory   int64
 }
 
 func number(n int) string { return strconv.Itoa(n) }

@@ -32,16 +32,9 @@ func (t *translator) run() error {
 		}
 	}
 	if len(t.open) > 0 {
-		return errors.New(t.unmatchedOpen())
+		return errors.New("Unmatched ( or \\(")
 	}
 	return nil
-}
-
-func (t *translator) unmatchedOpen() string {
-	if t.o.Extended {
-		return "Unmatched ( or \\("
-	}
-	return "Unmatched ( or \\("
 }
 
 func (t *translator) operator() { t.plain = false }
@@ -89,7 +82,7 @@ func (t *translator) step() error {
 		t.class(".", false)
 	case c == '*':
 		if t.atom < 0 && (!ere || t.out.Len() == 0 || t.atStart()) {
-			if ere && t.out.Len() > 0 || ere {
+			if ere {
 				t.pos++ // GNU lets a star repeat nothing
 				return nil
 			}

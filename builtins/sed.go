@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,7 +36,7 @@ func sed(p *Process) int {
 			data, err := p.readAll(o.value)
 			if err != nil {
 				p.Errorf("couldn't open file %s: %s", o.value, strerror(err))
-				return 1
+				return 4
 			}
 			text := strings.TrimSuffix(string(data), "\n")
 			if strings.HasPrefix(text, "#n\n") && !given {
@@ -79,6 +80,9 @@ func sed(p *Process) int {
 	commands, err := s.parse()
 	if err != nil {
 		p.Errorf("%s", err)
+		if errors.As(err, new(sedLabelError)) {
+			return 4
+		}
 		return 1
 	}
 	if len(operands) == 0 {
@@ -202,7 +206,7 @@ func (e *sedEditor) openNext() bool {
 		}
 		e.name, e.file, e.lines = name, f, newLineReader(liveReader{e.p.Context, f}, e.delim)
 		if e.separate {
-			e.line = e.startLine()
+			e.line = 0 // every file counts anew
 		}
 		if e.inPlace && !e.startEdit(name, info) {
 			f.Close()
@@ -212,9 +216,6 @@ func (e *sedEditor) openNext() bool {
 	}
 	return false
 }
-
-// startLine is the line number before a file's first line: with -s and -i every file counts anew.
-func (e *sedEditor) startLine() int { return 0 }
 
 // startEdit sends the output to a new file that takes the old one's place when the input is at its end.
 func (e *sedEditor) startEdit(name string, info *rootfs.Info) bool {

@@ -129,7 +129,7 @@ func (e *sedEditor) cycle() error {
 		if err != nil && err != errSedQuit {
 			return err
 		}
-		if !again && !e.skipPrint() && !e.quiet {
+		if !again && !e.noPrint && !e.quiet {
 			e.emit(e.space, e.ended)
 		}
 		e.noPrint = false
@@ -146,8 +146,6 @@ func (e *sedEditor) cycle() error {
 		}
 	}
 }
-
-func (e *sedEditor) skipPrint() bool { return e.noPrint }
 
 // script runs the commands; again says that D wants a new cycle without a new line.
 func (e *sedEditor) script() (again bool, err error) {

@@ -3,6 +3,7 @@ package builtins
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -15,12 +16,13 @@ func seq(p *Process) int {
 	}
 	// A negative number is no option.
 	args := p.Args[1:]
-	for i, a := range args {
-		if len(a) > 1 && a[0] == '-' && (a[1] == '.' || a[1] >= '0' && a[1] <= '9') {
-			if i == 0 || !strings.HasPrefix(args[i-1], "-") || args[i-1] != "-s" && args[i-1] != "-f" {
-				args = append(append(append([]string{}, args[:i]...), "--"), args[i:]...)
-				break
-			}
+	for i := 0; i < len(args) && strings.HasPrefix(args[i], "-"); i++ {
+		if a := args[i]; len(a) > 1 && (a[1] == '.' || a[1] >= '0' && a[1] <= '9') {
+			args = slices.Insert(slices.Clone(args), i, "--")
+			break
+		}
+		if args[i] == "-s" || args[i] == "-f" {
+			i++
 		}
 	}
 	opts, operands, status, done := p.parseArgs(u, args)
@@ -91,7 +93,7 @@ func seq(p *Process) int {
 		var problem string
 		if prefix, spec, suffix, problem = seqFormat(format); problem != "" {
 			p.Errorf("%s", problem)
-			return p.tryHelp(u)
+			return 1
 		}
 	}
 	out := p.output()

@@ -99,7 +99,7 @@ func parseSortKey(text string) (k sortKey, problem string) {
 		return k, problem
 	}
 	if n == 0 {
-		return k, "-: invalid field specification " + quote(text)
+		return k, "field number is zero: invalid field specification " + quote(text)
 	}
 	k.startField = n - 1
 	if strings.HasPrefix(rest, ".") {

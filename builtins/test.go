@@ -137,7 +137,13 @@ func (t *testRun) term() (bool, error) {
 		}
 		t.pos++
 		return ok, err
-	case left >= 2 && isUnaryTest(a[0]):
+	case len(a[0]) == 2 && a[0][0] == '-':
+		if !isUnaryTest(a[0]) {
+			return false, fmt.Errorf("%s: unary operator expected", quote(a[0]))
+		}
+		if left < 2 {
+			return false, fmt.Errorf("missing argument after %s", quote(a[0]))
+		}
 		return t.unary()
 	}
 	t.pos++

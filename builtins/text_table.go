@@ -9,7 +9,8 @@ var textCommands = map[string]Func{
 	"true": trueCommand, "false": falseCommand, "echo": echo, "yes": yes, "printf": printf,
 	"test": testCommand, "[": testCommand, "expr": expr, "seq": seq, "tee": tee,
 	"md5sum": digest, "sha1sum": digest, "sha224sum": digest, "sha256sum": digest, "sha384sum": digest, "sha512sum": digest,
-	"cksum": cksum, "base64": baseN, "base32": baseN, "strings": stringsCommand, "od": od,
+	"cksum": cksum, "base64": baseN, "base32": baseN, "strings": stringsCommand, "od": od, "hexdump": hexdump, "hd": hexdump, "xxd": xxd, "split": split,
 	"tac": tac, "rev": rev, "nl": nl, "fold": fold, "paste": paste, "comm": comm,
+	"join": join, "expand": expand, "unexpand": unexpand, "shuf": shuf, "factor": factor, "envsubst": envsubst,
 	"dos2unix": dos2unix, "unix2dos": dos2unix,
 }

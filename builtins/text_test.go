@@ -18,7 +18,7 @@ func TestText(t *testing.T) {
 	tr.check(t, "cat a", "cat -A a", "cat -n a s", "cat -b a f", "cat -s a", "cat -et a", "cat -v a", "cat none a", "cat d", "cat - f", "cat -E a", "cat",
 		"head s", "head -n 3 s", "head -3 s", "head -n -25 s", "head -c 5 s", "head -c -60 s", "head -n 1 s f", "head -q -n 1 s f", "head -v -n1 s", "head none s", "head -n x s", "head -n 2", "head -c 1K s",
 		"tail s", "tail -n 3 s", "tail -3 s", "tail -n +28 s", "tail -c 5 s", "tail -c +70 s", "tail -n 1 s f", "tail -q -n 1 s f", "tail -n 2", "tail -c 6", "tail -n 0 s", "tail -n 3 a", "tail +2", "tail none", "tail empty",
-		"wc s", "wc -l s", "wc -l s f", "wc -c s", "wc -w", "wc", "wc -L a", "wc -lw s none f", "wc none", "wc d", "wc -l", "wc empty", "wc - s",
+		"wc s", "wc -l s", "wc -l s f", "wc -c s", "wc -w", "wc", "wc -L s", "wc -lw s none f", "wc none", "wc d", "wc -l", "wc empty", "wc - s",
 		"uniq n", "uniq -c n", "uniq -d n", "uniq -u n", "uniq -f1 n", "uniq -w1 n", "uniq -D n", "uniq none", "uniq -i n out", "uniq -c",
 		"cut -d: -f2 f", "cut -d: -f1,3 f", "cut -d: -f2- -s f", "cut -c2-3 f", "cut -b-2 f", "cut -c1,3 --output-delimiter=_ f", "cut -d: -f2 --complement f", "cut -f1", "cut f", "cut -f0 f", "cut -f3-1 f", "cut -d: -f 1,2 --output-delimiter='<>' f", "cut -c 1 none",
 		"tac s", "tac a", "tac", "rev f", "nl a", "nl -ba s", "nl -w2 -s. f", "fold -w3 f", "fold -sw5 f", "paste l r", "paste -s l r", "paste -d, l r", "paste - - s", "paste -d '\\n' l r", "comm l r", "comm -12 l r", "comm -3 l r", "comm -23 l r", "comm r s", "comm l",
@@ -48,7 +48,7 @@ func TestTest(t *testing.T) {
 
 func TestEncodings(t *testing.T) {
 	tr := trial{setup: textSetup + `
-sha256sum a n > sums; md5sum a none 2>/dev/null >m; echo bad >> sums; sed 's/^./0/' sums > wrong; sha1sum --tag a > tagged`, stdin: "hello world\n"}
+sha256sum a n > sums; echo bad >> sums; sed 's/^./0/' sums > wrong; sha1sum --tag a > tagged`, stdin: "hello world\n"}
 	tr.check(t, "sha256sum a s", "md5sum", "sha1sum a none", "sha512sum -b a", "sha256sum --tag a", "sha256sum -c sums", "sha256sum -c wrong", "sha256sum --quiet -c sums", "sha256sum --status -c wrong", "sha1sum -c tagged", "sha224sum a", "sha384sum a", "sha256sum d", "cksum a", "cksum", "sha256sum -c a",
 		"base64", "base64 a", "base64 -w 10 a", "base64 -w0 s", "base32 a", "base64 -d", "base64 none",
 		"od a", "od -c a", "od -An -tx1 a", "od -A x -t x1z s", "od -t d4 s", "od -x a", "od -b a", "od -j 3 -N 5 -c a", "od -v -tx1 empty", "od -A d -t u1 a", "od -t x1 -t c a", "od -tx2 s", "od -w4 -tx1 a", "strings a", "strings -n 3 n")

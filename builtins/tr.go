@@ -183,7 +183,7 @@ type trSet []trElement
 
 func (s trSet) repeats() bool {
 	for _, e := range s {
-		if e.star {
+		if e.star && e.times == 0 {
 			return true
 		}
 	}

@@ -159,7 +159,7 @@ func TestErrorClasses(t *testing.T) {
 		304: errdefs.ErrNotModified, 501: errdefs.ErrNotImplemented, 503: errdefs.ErrUnavailable, 507: errdefs.ErrResourceExhausted, 500: errors.New("else"),
 	} {
 		got := ask(t, socket(t, newRecorder(err)), "POST /containers/c/kill", "")
-		if got.status != want || strings.Contains(got.body, `{"message":"`+err.Error()) == (want == 304) {
+		if got.status != want || strings.Contains(got.body, `{"message":"cannot kill container: c: `+err.Error()) == (want == 304) {
 			t.Errorf("%v: %d %q, want %d", err, got.status, got.body, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package dockerapi
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/sockerless/sockerless/runtime"
@@ -53,9 +54,12 @@ func (c *call) stopOptions() (opts runtime.StopOptions, err error) {
 	return opts, nil
 }
 
-// kill serves POST /containers/{name}/kill.
+// kill serves POST /containers/{name}/kill. What its errors begin with is of dockerd's router, not of its engine.
 func kill(c *call) error {
-	return c.done(c.engine.ContainerKill(c.Context(), c.name, c.value("signal")))
+	if err := c.engine.ContainerKill(c.Context(), c.name, c.value("signal")); err != nil {
+		return fmt.Errorf("cannot kill container: %s: %w", c.name, err)
+	}
+	return c.done(nil)
 }
 
 // pause serves POST /containers/{name}/pause.

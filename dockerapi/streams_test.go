@@ -119,9 +119,10 @@ func TestWait(t *testing.T) {
 			t.Errorf("%q %v", b, err)
 		}
 	}
-	s.result = func(context.Context) (container.WaitResponse, error) {
+	s = &streams{asked: s.asked, result: func(context.Context) (container.WaitResponse, error) {
 		return container.WaitResponse{StatusCode: 1, Error: &container.WaitExitError{Message: "x"}}, nil
-	}
+	}}
+	path = socket(t, s)
 	for line, want := range map[string]string{
 		"POST /v1.51/containers/c/wait?condition=removed": `{"Error":{"Message":"x"},"StatusCode":1}` + "\n",
 		"POST /v1.33/containers/c/wait?condition=removed": "",
@@ -139,12 +140,12 @@ func TestWait(t *testing.T) {
 }
 
 func TestAttachWithTheRealClient(t *testing.T) {
-	s := &streams{asked: make(chan any, 1), run: func(_ context.Context, stdin io.Reader, out func(byte, []byte) error) error {
-		b, err := io.ReadAll(stdin)
-		return errors.Join(err, out(1, append([]byte("out "), b...)), out(2, []byte("err")), out(1, nil))
-	}}
-	cli := dockerClient(t, socket(t, s))
-	for _, s.tty = range []bool{false, true} {
+	for _, tty := range []bool{false, true} {
+		s := &streams{tty: tty, asked: make(chan any, 1), run: func(_ context.Context, stdin io.Reader, out func(byte, []byte) error) error {
+			b, err := io.ReadAll(stdin)
+			return errors.Join(err, out(1, append([]byte("out "), b...)), out(2, []byte("err")), out(1, nil))
+		}}
+		cli := dockerClient(t, socket(t, s))
 		res, err := cli.ContainerAttach(t.Context(), "c", client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true, DetachKeys: "ctrl-x"})
 		if err != nil {
 			t.Fatal(err)
@@ -211,7 +212,7 @@ func TestLogs(t *testing.T) {
 	if got := ask(t, path, "GET /v1.41/containers/c/logs?stdout=1", ""); got.header.Get("Content-Type") != rawStream || !strings.HasPrefix(got.body, "\x02") {
 		t.Errorf("1.41: %v", got)
 	}
-	s.tty = true
+	path = socket(t, &streams{tty: true, run: s.run})
 	if got := ask(t, path, "GET /containers/c/logs?stdout=1", ""); got.header.Get("Content-Type") != rawStream || got.body != "err\nout\n" {
 		t.Errorf("terminal: %v", got)
 	}
@@ -283,13 +284,14 @@ func TestEvents(t *testing.T) {
 	}
 	c.Close()
 	<-s.closing // the client has left
+	<-s.asked
 
-	s.closing = make(chan struct{})
+	s = &streams{asked: s.asked, closing: make(chan struct{}), next: s.next}
+	path = socket(t, s)
 	close(queue)
 	if got := ask(t, path, "GET /events?until=1", ""); got.status != 200 || got.body != "" {
 		t.Errorf("%v", got)
 	}
-	<-s.asked
 	if asked := (<-s.asked).(runtime.EventsOptions); !asked.Until.Equal(time.Unix(1, 0)) || !asked.Since.IsZero() {
 		t.Errorf("asked %+v", asked)
 	}
@@ -297,7 +299,7 @@ func TestEvents(t *testing.T) {
 
 func TestPull(t *testing.T) {
 	asked := make(chan runtime.PullOptions, 1)
-	s := &streams{}
+	s := &streams{} // its pull is replaced when the request before has been answered
 	path := socket(t, s)
 	const auth = "eyJ1c2VybmFtZSI6InUiLCJwYXNzd29yZCI6Ij8-In0" // {"username":"u","password":"?>"}
 	s.pull = func(_ context.Context, o runtime.PullOptions) error {
@@ -353,7 +355,7 @@ func TestPull(t *testing.T) {
 
 func TestProgressBar(t *testing.T) {
 	for want, p := range map[string]jsonstream.Progress{
-		"": {},
+		"":         {},
 		"     12B": {Current: 12},
 		"5 things": {Current: 5, Units: "things"},
 		"[==================================================>]  1.149MB/1.149MB": {Current: 1149374, Total: 1149374},

@@ -29,7 +29,11 @@ var debianBase = []string{
 
 // pushImages builds images from Debian's packages and pushes them: busybox (one static binary with links) and debian.
 func pushImages(host string) error {
-	busybox, err := busyboxRoot()
+	busybox, err := busyboxRoot("busybox")
+	if err != nil {
+		return fmt.Errorf("build image busybox: %w", err)
+	}
+	imported, err := busyboxRoot("imported") // another layer: a pull of busybox has something to pull where bb is
 	if err != nil {
 		return fmt.Errorf("build image busybox: %w", err)
 	}
@@ -37,10 +41,12 @@ func pushImages(host string) error {
 	if err != nil {
 		return fmt.Errorf("build image debian: %w", err)
 	}
+	created := v1.History{CreatedBy: "e2e"}
 	path := "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	for reference, image := range map[string]func() (v1.Image, error){
-		"busybox:latest": func() (v1.Image, error) { return imageOf(busybox, []string{"sh"}, path) },
-		"debian:latest":  func() (v1.Image, error) { return imageOf(debian, []string{"bash"}, path) },
+		"busybox:latest": func() (v1.Image, error) { return imageOf(busybox, created, []string{"sh"}, path) },
+		"bb:latest":      func() (v1.Image, error) { return imageOf(imported, v1.History{Comment: "Imported from -"}, nil) },
+		"debian:latest":  func() (v1.Image, error) { return imageOf(debian, created, []string{"bash"}, path) },
 	} {
 		img, err := image()
 		if err != nil {
@@ -58,12 +64,12 @@ func pushImages(host string) error {
 }
 
 // imageOf makes an image of one layer.
-func imageOf(layerTar []byte, cmd []string, env ...string) (v1.Image, error) {
+func imageOf(layerTar []byte, history v1.History, cmd []string, env ...string) (v1.Image, error) {
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layerTar)), nil })
 	if err != nil {
 		return nil, err
 	}
-	img, err := mutate.Append(empty.Image, mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: "e2e"}})
+	img, err := mutate.Append(empty.Image, mutate.Addendum{Layer: layer, History: history})
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +84,8 @@ func imageOf(layerTar []byte, cmd []string, env ...string) (v1.Image, error) {
 	return mutate.ConfigFile(img, file)
 }
 
-// busyboxRoot is a root file system of Debian's busybox-static.
-func busyboxRoot() ([]byte, error) {
+// busyboxRoot is a root file system of Debian's busybox-static, with a host name that tells two of them apart.
+func busyboxRoot(hostname string) ([]byte, error) {
 	debs, err := packages("busybox-static")
 	if err != nil {
 		return nil, err
@@ -113,6 +119,7 @@ func busyboxRoot() ([]byte, error) {
 			w.add(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeLink, Linkname: "bin/busybox", Mode: 0o755}, nil)
 		}
 	}
+	w.add(tar.Header{Name: "etc/hostname", Mode: 0o644}, []byte(hostname+"\n"))
 	w.add(tar.Header{Name: "etc/passwd", Mode: 0o644}, []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"))
 	w.add(tar.Header{Name: "etc/group", Mode: 0o644}, []byte("root:x:0:\nnobody:x:65534:\n"))
 	w.fail(w.Close())

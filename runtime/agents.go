@@ -18,6 +18,9 @@ type link struct {
 	mu      sync.Mutex
 	open    map[int64]bool // sequence numbers received and not yet applied
 	highest int64
+
+	acking sync.Mutex // a stream takes one message at a time
+	acked  int64
 }
 
 // link returns the link of an agent, and begins its loop where it is new.
@@ -94,6 +97,7 @@ func (e *Engine) receive(ctx context.Context, l *link) error {
 	if err != nil {
 		return err
 	}
+	l.forgetAcknowledged()
 	var applying sync.WaitGroup
 	defer applying.Wait()
 	for ready := false; ; {
@@ -113,10 +117,8 @@ func (e *Engine) receive(ctx context.Context, l *link) error {
 		l.received(sequence)
 		applying.Go(func() {
 			e.applyEvent(l, event, func() {
-				if upTo := l.applied(sequence); upTo > 0 {
-					if err := stream.Ack(upTo); err != nil && ctx.Err() == nil {
-						e.log.Debug("acknowledge exits", "agent", l.ID(), "error", err)
-					}
+				if err := l.acknowledge(stream, l.applied(sequence)); err != nil && ctx.Err() == nil {
+					e.log.Debug("acknowledge exits", "agent", l.ID(), "error", err) // they come again
 				}
 			})
 		})
@@ -150,6 +152,27 @@ func (l *link) applied(sequence int64) int64 {
 		upTo = min(upTo, open-1)
 	}
 	return upTo
+}
+
+// acknowledge tells the agent what it need not keep any more.
+func (l *link) acknowledge(stream *agent.EventStream, upTo int64) error {
+	l.acking.Lock()
+	defer l.acking.Unlock()
+	if upTo <= l.acked {
+		return nil
+	}
+	if err := stream.Ack(upTo); err != nil {
+		return err
+	}
+	l.acked = upTo
+	return nil
+}
+
+// forgetAcknowledged begins anew with a stream: what the last one lost comes again.
+func (l *link) forgetAcknowledged() {
+	l.acking.Lock()
+	defer l.acking.Unlock()
+	l.acked = 0
 }
 
 // applyEvent applies an exit and calls done once it is stored. An exit that cannot be stored is not acknowledged: the

@@ -81,7 +81,9 @@ type container struct {
 	starting    int64                 // number of the run that is being started; 0: none
 	early       func()                // applies an exit that came before the start was recorded
 	removing    bool                  // a removal is under way
+	dying       bool                  // it has ended and goes by --rm as soon as its output is delivered
 	removed     bool                  // the record is gone
+	unstored    bool                  // an exit could not be written to the state
 	kept        int                   // those who keep --rm from taking the container away
 	waiters     []*Waiter             // of an exit or the removal
 	attachments []*containerStream    // that wait for a start
@@ -142,6 +144,7 @@ func (e *Engine) commit(c *container, next record) error {
 		return fmt.Errorf("store state of container %s: %w", c.id, err)
 	}
 	c.current.Store(&next)
+	c.unstored = false
 	return nil
 }
 

@@ -30,7 +30,10 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 	c.mu.Lock()
 	r := c.record()
 	if c.removed || run < r.Run || run == r.Run && !r.running() {
-		c.mu.Unlock()
+		defer c.mu.Unlock()
+		if c.unstored && !c.removed {
+			return e.commit(c, *r)
+		}
 		return nil
 	}
 	d, err := e.definitionLocked(c)
@@ -56,9 +59,11 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 		// The record is deleted next; a write of the exit in between would be for nothing. A kill of the server in
 		// between is no loss: the agent tells the exit again.
 		c.current.Store(&next)
-	} else if err := e.commit(c, next); err != nil {
-		c.mu.Unlock()
-		return err
+		c.dying = true
+	} else if err = e.commit(c, next); err != nil {
+		// It has ended all the same, and those who wait must learn it. The exit is not acknowledged, so that it is not lost.
+		c.current.Store(&next)
+		c.unstored = true
 	}
 	if again {
 		c.delay = delay
@@ -80,7 +85,7 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 	if gone {
 		e.spawn(func() { e.autoRemove(c) })
 	}
-	return nil
+	return err
 }
 
 // autoRemove removes a container that was created with --rm, once its attached clients have had its last output.

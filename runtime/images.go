@@ -69,6 +69,13 @@ func (e *Engine) users() []imagestore.User {
 	return users
 }
 
+// collectImages forgets images that were removed while containers had them.
+func (e *Engine) collectImages() {
+	if err := e.cfg.Images.Collect(e.ctx, e.users); err != nil && e.ctx.Err() == nil {
+		e.log.Warn("collect images", "error", err)
+	}
+}
+
 // ImageListOptions of [Engine.ImageList].
 type ImageListOptions struct {
 	All, SharedSize, Digests bool
@@ -213,8 +220,12 @@ func (e *Engine) ImageInspect(_ context.Context, ref string) (ImageInspection, e
 	}
 	spec := &img.Spec
 	config := spec.Config
+	comment := img.Comment
+	if n := len(spec.History); comment == "" && n > 0 { // images of today have it in their history only
+		comment = spec.History[n-1].Comment
+	}
 	in := ImageInspection{DockerVersion: img.Version, InspectResponse: image.InspectResponse{
-		ID: img.ID.String(), RepoTags: img.RepoTags, RepoDigests: img.RepoDigests, Comment: img.Comment, Author: spec.Author,
+		ID: img.ID.String(), RepoTags: img.RepoTags, RepoDigests: img.RepoDigests, Comment: comment, Author: spec.Author,
 		Architecture: spec.Architecture, Variant: spec.Variant, Os: spec.OS, OsVersion: spec.OSVersion, Size: img.Size, Config: &config,
 		Metadata:    image.Metadata{LastTagTime: img.LastTagged},
 		GraphDriver: &storage.DriverData{Name: driverName, Data: map[string]string{}},

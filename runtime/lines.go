@@ -111,12 +111,16 @@ func tail(reader *spool.Reader, n int, p *lines) (int64, error) {
 		at = r.Next
 	}
 	p.emit = emit
+	if n == 1 && len(p.open[1].text) > 0 {
+		p.open[0].text = nil // of two open lines the second is the last
+	}
 	// A line that is open counts as one, and stays open for what follows.
 	for i := range p.open {
-		if len(p.open[i].text) > 0 && len(last) == n {
-			last = last[1:]
+		if len(p.open[i].text) > 0 {
+			n--
 		}
 	}
+	last = last[max(0, len(last)-n):]
 	for _, m := range last {
 		if err := emit(m); err != nil {
 			return 0, err

@@ -59,6 +59,7 @@ func (e *Engine) recover(ctx context.Context) error {
 	for _, c := range e.all() {
 		e.resume(c)
 	}
+	e.spawn(e.collectImages)
 	return nil
 }
 

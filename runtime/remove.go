@@ -132,6 +132,9 @@ func (e *Engine) remove(c *container, opts RemoveOptions) error {
 	e.containerEvent(c, d, events.ActionDestroy)
 	c.notifyRemoval()
 	c.dropAttachments()
+	if _, err := e.cfg.Images.Resolve(r.ImageID); errdefs.IsNotFound(err) { // it was removed by force before
+		e.spawn(e.collectImages)
+	}
 	if err != nil {
 		// The container is gone for everybody; what is left of its files goes at the next start.
 		e.log.Warn("remove files of a container", "container", c.id, "error", err)

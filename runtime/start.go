@@ -45,7 +45,7 @@ func (e *Engine) ContainerStart(ctx context.Context, name string, _ StartOptions
 func (c *container) isRemoving() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.removing || c.removed
+	return c.removing || c.dying || c.removed
 }
 
 // start runs a container's first process. c.op is held.
@@ -158,6 +158,8 @@ func (e *Engine) startFailed(c *container, d *definition, cause error) error {
 	if err != nil {
 		return errors.Join(cause, err)
 	}
+	c.setStarting(0)
+	c.notifyFailedStart()
 	if d.HostConfig.AutoRemove {
 		if err := e.remove(c, RemoveOptions{Volumes: true}); err != nil {
 			e.log.Error("remove a container that did not start", "container", c.id, "error", err)

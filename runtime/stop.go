@@ -168,13 +168,6 @@ func (e *Engine) kill(ctx context.Context, c *container, d *definition) error {
 // ContainerKill sends a signal, by name or number; empty is SIGKILL, which is waited for. Errors: errdefs.ErrConflict
 // if the container does not run.
 func (e *Engine) ContainerKill(ctx context.Context, name, signal string) error {
-	if err := e.containerKill(ctx, name, signal); err != nil {
-		return fmt.Errorf("cannot kill container: %s: %w", name, err)
-	}
-	return nil
-}
-
-func (e *Engine) containerKill(ctx context.Context, name, signal string) error {
 	number := sigKill
 	if signal != "" {
 		n, err := parseSignal(signal)

@@ -10,7 +10,8 @@ import (
 // Waiter waits for a container, as of the moment in which [Engine.ContainerWait] returned it.
 type Waiter struct {
 	container *container
-	removal   bool
+	removal   bool                    // waits for the removal, not for an exit
+	now       bool                    // is content where the container does not run
 	done      chan types.WaitResponse // has room for the one result
 }
 
@@ -26,15 +27,15 @@ func (e *Engine) ContainerWait(_ context.Context, name, condition string) (*Wait
 	if err != nil {
 		return nil, err
 	}
-	w := &Waiter{container: c, removal: types.WaitCondition(condition) == types.WaitConditionRemoved, done: make(chan types.WaitResponse, 1)}
+	w := &Waiter{
+		container: c, done: make(chan types.WaitResponse, 1),
+		removal: types.WaitCondition(condition) == types.WaitConditionRemoved,
+		now:     condition == "" || types.WaitCondition(condition) == types.WaitConditionNotRunning,
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.record()
-	now := c.removed
-	if condition == "" || types.WaitCondition(condition) == types.WaitConditionNotRunning {
-		now = now || !r.active() && c.starting == 0
-	}
-	if now {
+	if c.removed || w.now && !r.active() && c.starting == 0 {
 		w.done <- r.waitResponse()
 		return w, nil
 	}
@@ -68,6 +69,11 @@ func (r *record) waitResponse() types.WaitResponse {
 // notifyExit tells those who wait for an exit.
 func (c *container) notifyExit() {
 	c.notify(func(w *Waiter) bool { return !w.removal })
+}
+
+// notifyFailedStart tells those who only want to know that nothing runs.
+func (c *container) notifyFailedStart() {
+	c.notify(func(w *Waiter) bool { return w.now })
 }
 
 // notifyRemoval tells all: nothing more happens to the container.

@@ -49,6 +49,9 @@ func serveCell(t *testing.T) *agent.Client {
 // elfHead is enough of a native program for the resolution: x86-64, little endian.
 var elfHead = "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x3e\x00" + strings.Repeat("\x00", 44)
 
+// module is a WASI command without its code section.
+const module = "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x07\x0a\x01\x06_start\x00\x00"
+
 // image is what containers of the tests have: path → contents; mode 0755 in bin directories.
 var image = map[string]string{
 	"bin/busybox":         elfHead,
@@ -64,6 +67,8 @@ var image = map[string]string{
 	"usr/local/bin/lost":  "#!/no/such/interpreter\n",
 	"usr/local/bin/hello": "#!/bin/cat -n\n",
 	"usr/local/bin/text":  "echo text\n",
+	"usr/local/bin/wasm":  module + "\x0a\x04\x01\x02\x00\x0b",     // _start returns
+	"usr/local/bin/trap":  module + "\x0a\x05\x01\x03\x00\x00\x0b", // _start traps
 	"etc/passwd":          "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001:Ann:/home/ann:/bin/sh\n",
 	"etc/group":           "root:x:0:\nusers:x:1001:\nwheel:x:10:root,ann\ndocker:x:11:ann\n",
 }
@@ -182,6 +187,13 @@ func TestResolution(t *testing.T) {
 		{args: []string{"/bin/cat", "/etc/hostname"}, stdout: "box\n"},
 		{args: []string{"busybox", "cat"}, stdin: "applet\n", stdout: "applet\n"},
 		{args: []string{"hello", "/etc/hostname"}, stdout: "     1\t#!/bin/cat -n\n     2\tbox\n"},
+		{args: []string{"sh", "-c", "text && sh -c 'exit 3'"}, stdout: "text\n", code: 3},
+		{args: []string{"env", "-i", "/usr/local/bin/text"}, stdout: "text\n"},
+		{args: []string{"sh", "-c", "node; echo $?"}, stdout: "126\n",
+			stderr: `sh: 1: exec: "node": ` + strings.ReplaceAll(native, "%s", "/usr/local/bin/node") + "\n"},
+		{args: []string{"wasm"}},
+		{args: []string{"trap"}, code: 134, stderr: "trap: module[] function[_start] failed: wasm error: unreachable\n" +
+			"wasm stack trace:\n\t.$0()\n"},
 		{args: []string{"loop"}, stderr: "exec /usr/local/bin/loop: too many levels of symbolic links", code: 126},
 		{args: []string{"lost"}, stderr: "exec /usr/local/bin/lost: no such file or directory", code: 127},
 		{args: []string{"text"}, stderr: "exec /usr/local/bin/text: exec format error", code: 126},
@@ -310,6 +322,32 @@ func TestContainerLife(t *testing.T) {
 	}
 }
 
+func TestTop(t *testing.T) {
+	c := serveCell(t)
+	startSleeper(t, c, newContainer(t, c))
+	top, err := c.Top(t.Context(), "c1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(top.GetTitles(), " "); got != "UID PID PPID C STIME TTY TIME CMD" {
+		t.Errorf("titles %q", got)
+	}
+	if len(top.GetProcesses()) != 1 {
+		t.Fatalf("processes %v", top.GetProcesses())
+	}
+	row := top.GetProcesses()[0].GetCells()
+	if len(row) != 8 || row[0] != "root" || row[1] != "1" || row[7] != "cat" {
+		t.Errorf("row %q", row)
+	}
+	top, err = c.Top(t.Context(), "c1", []string{"-o", "pid,args"})
+	if err != nil || len(top.GetProcesses()) != 1 || strings.Join(top.GetProcesses()[0].GetCells(), "|") != "1|cat" {
+		t.Errorf("with arguments: %v, %v", top, err)
+	}
+	if _, err := c.Top(t.Context(), "c1", []string{"-o", "args"}); err == nil || !strings.Contains(err.Error(), "Couldn't find PID field in ps output") {
+		t.Errorf("without pids: %v", err)
+	}
+}
+
 func TestTerminal(t *testing.T) {
 	c := serveCell(t)
 	startSleeper(t, c, newContainer(t, c))
@@ -352,10 +390,15 @@ func TestReadOnlyAndMounts(t *testing.T) {
 	spec.Mounts = []*agentpb.Mount{
 		{Type: agentpb.Mount_VOLUME, Source: host, Target: "/usr/local", CopyUp: true},
 		{Type: agentpb.Mount_TMPFS, Target: "/scratch", Mode: 0o700},
+		{Type: agentpb.Mount_VOLUME, Source: t.TempDir(), Target: "/etc", CopyUp: true},
 	}
 	startSleeper(t, c, spec)
 	if _, stderr, code := runIn(t, c, "", &agentpb.Process{Args: []string{"/bin/cat", "/usr/local/bin/text"}}); code != 0 {
 		t.Errorf("the volume has not got the image's content: %s", stderr)
+	}
+	// What every container has in /etc is seen above a volume there.
+	if stdout, stderr, _ := runIn(t, c, "", &agentpb.Process{Args: []string{"/bin/cat", "/etc/hostname", "/etc/group"}}); stdout != "box\n"+image["etc/group"] {
+		t.Errorf("/etc of the volume: %q, %q", stdout, stderr)
 	}
 	small := func() io.Reader {
 		var b bytes.Buffer
@@ -366,7 +409,7 @@ func TestReadOnlyAndMounts(t *testing.T) {
 		_ = w.Close()
 		return &b
 	}
-	err := c.Put(t.Context(), &agentpb.PutOpen{Container: "c1", Path: "/etc"}, small())
+	err := c.Put(t.Context(), &agentpb.PutOpen{Container: "c1", Path: "/usr"}, small())
 	if err == nil || !strings.Contains(err.Error(), "container rootfs is marked read-only") {
 		t.Errorf("Put into a read-only root = %v", err)
 	}

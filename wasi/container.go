@@ -1,8 +1,9 @@
 package wasi
 
 import (
-	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -50,11 +51,12 @@ func (c *container) open() error {
 		Tree: tree, Hostname: c.spec.GetHostname(), Domainname: c.spec.GetDomainname(),
 		Limits: c.cell.limits(limits), Exec: c.cell.programs.resolve,
 	})
+	c.overlay = overlay
 	if err := c.mount(tree, table); err != nil {
-		_ = tree.Close()
+		_ = overlay.Close()
 		return fmt.Errorf("mount the files of container %s: %w", c.spec.GetId(), err)
 	}
-	c.overlay, c.tree, c.table = overlay, tree, table
+	c.tree, c.table = tree, table
 	return nil
 }
 
@@ -68,72 +70,91 @@ func (c *container) close() error {
 	return err
 }
 
-// mount mounts what every container has, and then what this one wants.
+// mounted is a file system at its place.
+type mounted struct {
+	target   string
+	fsys     rootfs.FS
+	readOnly bool
+	hidden   bool // what every container has: `docker diff` does not show its mount point
+}
+
+// mount mounts what every container has and what this one wants: what is nearer to the root first, and of two at the
+// same place the container's own last, so that it is seen.
 func (c *container) mount(tree *rootfs.Tree, table *kernel.Table) error {
-	system := []struct {
-		target string
-		fsys   rootfs.FS
-	}{
-		{"/proc", table.ProcFS()},
-		{"/dev", table.DevFS(func() rootfs.FS { return rootfs.NewTmpfs(64<<10, 0o755) })},
-		{"/dev/shm", rootfs.NewTmpfs(64<<20, fs.ModeSticky|0o777)},
-		{"/sys", table.SysFS()},
-		{"/etc/hostname", &generatedFile{c: c, text: hostnameText}},
-		{"/etc/hosts", &generatedFile{c: c, text: hostsText}},
-		{"/etc/resolv.conf", &generatedFile{c: c, text: resolvText}},
+	all := []mounted{
+		{"/proc", table.ProcFS(), false, true},
+		{"/dev", table.DevFS(func() rootfs.FS { return rootfs.NewTmpfs(64<<10, 0o755) }), false, true},
+		{"/dev/shm", rootfs.NewTmpfs(64<<20, fs.ModeSticky|0o777), false, true},
+		{"/sys", table.SysFS(), true, true},
+		{"/etc/hostname", &generatedFile{c: c, text: hostnameText, mtime: table.Boot()}, false, true},
+		{"/etc/hosts", &generatedFile{c: c, text: hostsText, mtime: table.Boot()}, false, true},
+		{"/etc/resolv.conf", &generatedFile{c: c, text: resolvText, mtime: table.Boot()}, false, true},
 	}
-	for _, m := range system {
-		if err := tree.MountHidden(m.target, m.fsys, m.target == "/sys"); err != nil {
-			return err
+	var opened []mounted // to be closed if it fails: the tree does not have them yet
+	for _, m := range c.spec.GetMounts() {
+		fsys, err := c.openMount(m)
+		if err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", m.GetTarget(), err), closeMounts(opened))
 		}
+		own := mounted{path.Clean(m.GetTarget()), fsys, m.GetReadOnly(), false}
+		all, opened = append(all, own), append(opened, own)
 	}
-	mounts := slices.Clone(c.spec.GetMounts())
-	slices.SortStableFunc(mounts, func(a, b *agentpb.Mount) int {
-		return strings.Count(path.Clean(a.GetTarget()), "/") - strings.Count(path.Clean(b.GetTarget()), "/")
+	slices.SortStableFunc(all, func(a, b mounted) int {
+		return strings.Count(a.target, "/") - strings.Count(b.target, "/")
 	})
-	for _, m := range mounts {
-		if err := c.mountOne(tree, m); err != nil {
-			return fmt.Errorf("%s: %w", m.GetTarget(), err)
+	for _, m := range all {
+		mount := tree.Mount
+		if m.hidden {
+			mount = tree.MountHidden
+		}
+		if err := mount(m.target, m.fsys, m.readOnly); err != nil {
+			return errors.Join(err, closeMounts(opened))
 		}
 	}
 	return nil
 }
 
-func (c *container) mountOne(tree *rootfs.Tree, m *agentpb.Mount) error {
-	var fsys rootfs.FS
-	var err error
+// closeMounts closes file systems that no tree is going to close.
+func closeMounts(list []mounted) error {
+	var errs []error
+	for _, m := range list {
+		if closer, ok := m.fsys.(io.Closer); ok {
+			errs = append(errs, closer.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// openMount opens what a container wants to have mounted, and fills a new volume.
+func (c *container) openMount(m *agentpb.Mount) (rootfs.FS, error) {
 	switch m.GetType() {
 	case agentpb.Mount_TMPFS:
 		mode := fs.ModeSticky | 0o777
 		if m.GetMode() != 0 {
 			mode = rootfs.FromUnixMode(m.GetMode())
 		}
-		fsys = rootfs.NewTmpfs(m.GetSize(), mode)
+		return rootfs.NewTmpfs(m.GetSize(), mode), nil
 	case agentpb.Mount_VOLUME, agentpb.Mount_BIND:
-		fsys, err = rootfs.NewHostDir(m.GetSource(), rootfs.HostOptions{
+		fsys, err := rootfs.NewHostDir(m.GetSource(), rootfs.HostOptions{
 			ReadOnly: m.GetReadOnly() && !m.GetCopyUp(), Metadata: m.GetType() == agentpb.Mount_VOLUME,
 		})
-	default:
-		err = errdefs.ErrInvalidArgument.WithMessage("mount of an unknown type")
-	}
-	if err != nil {
-		return err
-	}
-	if m.GetCopyUp() {
-		if err := copyUp(tree, m.GetTarget(), fsys); err != nil {
-			return fmt.Errorf("copy the image's content into the volume: %w", err)
+		if err == nil && m.GetCopyUp() {
+			if err := c.copyUp(m.GetTarget(), fsys); err != nil {
+				return nil, errors.Join(fmt.Errorf("copy the image's content into the volume: %w", err), closeMounts([]mounted{{fsys: fsys}}))
+			}
 		}
+		return fsys, err
 	}
-	return tree.Mount(m.GetTarget(), fsys, m.GetReadOnly())
+	return nil, errdefs.ErrInvalidArgument.WithMessage("mount of an unknown type")
 }
 
-// copyUp gives an empty volume what the image has at its target.
-func copyUp(tree *rootfs.Tree, target string, volume rootfs.FS) error {
+// copyUp gives an empty volume what the image has at its target, without what is mounted there.
+func (c *container) copyUp(target string, volume rootfs.FS) error {
 	entries, err := volume.Root().ReadDir()
 	if err != nil || len(entries) > 0 {
 		return err
 	}
-	v := tree.View(rootfs.Cred{})
+	v := rootfs.NewTree(c.overlay, true).View(rootfs.Cred{})
 	if info, err := v.Stat(target); err != nil || !info.IsDir() {
 		return nil // the image has nothing there
 	}
@@ -141,7 +162,7 @@ func copyUp(tree *rootfs.Tree, target string, volume rootfs.FS) error {
 }
 
 // usable returns the container's files, opened if need be, and keeps them open until release is called.
-func (c *container) usable(_ context.Context) (release func(), err error) {
+func (c *container) usable() (release func(), err error) {
 	c.mu.RLock()
 	if c.tree != nil {
 		return c.mu.RUnlock, nil

@@ -29,12 +29,12 @@ func absolute(name string) string {
 }
 
 // view opens a container's files for root. release must be called.
-func (c *Cell) view(ctx context.Context, id string) (*container, *rootfs.View, func(), error) {
+func (c *Cell) view(id string) (*container, *rootfs.View, func(), error) {
 	found, err := c.container(id)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	release, err := found.usable(ctx)
+	release, err := found.usable()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -42,8 +42,8 @@ func (c *Cell) view(ctx context.Context, id string) (*container, *rootfs.View, f
 }
 
 // Stat describes a path; a symbolic link itself.
-func (c *Cell) Stat(ctx context.Context, id, name string) (*agentpb.PathStat, error) {
-	_, v, release, err := c.view(ctx, id)
+func (c *Cell) Stat(_ context.Context, id, name string) (*agentpb.PathStat, error) {
+	_, v, release, err := c.view(id)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +89,8 @@ func classified(err error) error {
 }
 
 // Get writes a path as a tar stream.
-func (c *Cell) Get(ctx context.Context, id, name string, stat func(*agentpb.PathStat) error, w io.Writer) error {
-	_, v, release, err := c.view(ctx, id)
+func (c *Cell) Get(_ context.Context, id, name string, stat func(*agentpb.PathStat) error, w io.Writer) error {
+	_, v, release, err := c.view(id)
 	if err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func (c *Cell) Get(ctx context.Context, id, name string, stat func(*agentpb.Path
 }
 
 // Put unpacks a tar stream into a directory.
-func (c *Cell) Put(ctx context.Context, open *agentpb.PutOpen, r io.Reader) error {
-	found, v, release, err := c.view(ctx, open.GetContainer())
+func (c *Cell) Put(_ context.Context, open *agentpb.PutOpen, r io.Reader) error {
+	found, v, release, err := c.view(open.GetContainer())
 	if err != nil {
 		return err
 	}
@@ -149,8 +149,8 @@ func readOnlyText(c *container, v *rootfs.View, dir string) string {
 }
 
 // Changes lists what differs from the image.
-func (c *Cell) Changes(ctx context.Context, id string) ([]*agentpb.Change, error) {
-	found, _, release, err := c.view(ctx, id)
+func (c *Cell) Changes(_ context.Context, id string) ([]*agentpb.Change, error) {
+	found, _, release, err := c.view(id)
 	if err != nil {
 		return nil, err
 	}

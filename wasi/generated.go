@@ -21,7 +21,7 @@ type generatedFile struct {
 	mu    sync.Mutex
 	made  bool
 	data  []byte
-	mode  fs.FileMode // 0: 0644
+	mode  fs.FileMode
 	mtime time.Time
 }
 
@@ -35,7 +35,6 @@ func (f *generatedFile) Type() fs.FileMode { return 0 }
 func (f *generatedFile) load() {
 	if !f.made {
 		f.made, f.data, f.mode = true, []byte(f.text(f.c)), 0o644
-		f.mtime = f.c.table.Boot()
 	}
 }
 

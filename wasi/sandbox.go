@@ -204,7 +204,22 @@ func (s *Sandbox) Recover(ctx context.Context) ([]*agent.Client, error) {
 		s.mu.Unlock()
 		found = append(found, client)
 	}
-	return found, nil
+	return found, s.sweepLogs()
+}
+
+// sweepLogs removes the empty logs of cells that have ended by themselves.
+func (s *Sandbox) sweepLogs() error {
+	logs, err := filepath.Glob(filepath.Join(s.config.RuntimeDir, cellPrefix+"*"+logSuffix))
+	if err != nil {
+		return fmt.Errorf("look for logs of cells: %w", err)
+	}
+	for _, log := range logs {
+		socket := strings.TrimSuffix(log, logSuffix) + socketSuffix
+		if _, err := os.Lstat(socket); errors.Is(err, fs.ErrNotExist) && !s.knows(socket) {
+			s.sweep(socket)
+		}
+	}
+	return nil
 }
 
 // knows says whether a cell is this server's already.

@@ -66,6 +66,26 @@ func gone(t *testing.T, c *agent.Client) {
 	}
 }
 
+// acknowledged waits until a new stream of events has no exit any more.
+func acknowledged(t *testing.T, c *agent.Client) {
+	t.Helper()
+	for {
+		ctx, cancel := context.WithCancel(t.Context())
+		events, err := c.Events(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := events.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if e.GetExit() == nil {
+			return
+		}
+	}
+}
+
 func TestSandboxOutlivesItsServer(t *testing.T) {
 	dir := t.TempDir()
 	first := newTestSandbox(t, dir, "v1")
@@ -96,14 +116,34 @@ func TestSandboxOutlivesItsServer(t *testing.T) {
 		t.Errorf("new containers go to cell %s %s", fresh.ID(), fresh.Version())
 	}
 
-	// Once its container has ended and its server has gone, the old cell ends too.
+	// Its container ends while there is no server: the exit is kept for the next one.
 	if err := found[0].Signal(t.Context(), "c1", "", 9); err != nil {
 		t.Fatal(err)
 	}
 	if err := second.Close(); err != nil {
 		t.Fatal(err)
 	}
+	idle := time.NewTimer(600 * time.Millisecond) // three times what a cell without anything has
+	<-idle.C
 	third := newTestSandbox(t, dir, "v3")
+	found, err = third.Recover(t.Context())
+	if err != nil || len(found) != 1 || found[0].ID() != c.ID() {
+		t.Fatalf("Recover = %v, %v", found, err)
+	}
+	events, err := found[0].Events(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := nextExit(t, events); e.GetContainer() != "c1" || e.GetExit().GetCode() != 137 {
+		t.Errorf("event %v", e)
+	}
+	acknowledged(t, found[0])
+
+	// Once it has told all, and its server has gone, the old cell ends.
+	if err := third.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fourth := newTestSandbox(t, dir, "v4")
 	deadline := time.After(20 * time.Second)
 	for {
 		sockets, err := filepath.Glob(filepath.Join(dir, "*.sock"))
@@ -119,7 +159,7 @@ func TestSandboxOutlivesItsServer(t *testing.T) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	if found, err := third.Recover(t.Context()); err != nil || len(found) != 0 {
+	if found, err := fourth.Recover(t.Context()); err != nil || len(found) != 0 {
 		t.Errorf("Recover = %v, %v", found, err)
 	}
 }

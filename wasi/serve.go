@@ -28,20 +28,26 @@ type CellConfig struct {
 	Log   *slog.Logger
 	// Idle is how long a cell without running containers and without a server lives on; 0 is 30 s.
 	Idle time.Duration
+	// Linger is Idle for a cell that has exit codes which no server has acknowledged; 0 is 24 hours.
+	Linger time.Duration
 }
 
 const (
-	defaultIdle = 30 * time.Second
+	defaultIdle   = 30 * time.Second
+	defaultLinger = 24 * time.Hour
 	// socketCheck is how often a cell looks whether its socket is still there: without it no server finds the cell.
 	socketCheck = 10 * time.Second
 )
 
 // RunCell serves a cell until ctx ends, or until it has had neither running containers nor a connection for a while,
-// or its socket was removed, or it gets SIGTERM without running containers. It takes no notice of the signals of the
+// or its socket was removed, or it gets SIGTERM when nothing is left to be done. It takes no notice of the signals of the
 // server's terminal. Containers that still run at the end are killed.
 func RunCell(ctx context.Context, config CellConfig) error {
 	if config.Idle == 0 {
 		config.Idle = defaultIdle
+	}
+	if config.Linger == 0 {
+		config.Linger = defaultLinger
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
@@ -87,26 +93,35 @@ func watch(ctx context.Context, config CellConfig, server *agent.Server, connect
 	for {
 		changed := server.Changed()
 		running, _ := server.Activity()
-		if running > 0 || connections.open.Load() > 0 {
+		kept := server.Unacknowledged()
+		switch {
+		case running > 0 || connections.open.Load() > 0:
 			idle.Stop()
+		case kept > 0:
+			idle.Reset(config.Linger)
+		default:
+			idle.Reset(config.Idle)
 		}
-		select {
-		case <-ctx.Done():
-			return "told to"
-		case <-idle.C:
-			return "idle"
-		case s := <-signals:
-			if s == syscall.SIGTERM && running == 0 {
-				return s.String()
+	waiting:
+		for {
+			select {
+			case <-ctx.Done():
+				return "told to"
+			case <-idle.C:
+				return "idle"
+			case s := <-signals:
+				if s == syscall.SIGTERM && running == 0 && kept == 0 {
+					return s.String()
+				}
+			case <-check.C:
+				if _, err := os.Lstat(config.Socket); errors.Is(err, fs.ErrNotExist) {
+					return "its socket was removed"
+				}
+			case <-changed:
+				break waiting
+			case <-connections.changed:
+				break waiting
 			}
-		case <-check.C:
-			if _, err := os.Lstat(config.Socket); errors.Is(err, fs.ErrNotExist) {
-				return "its socket was removed"
-			}
-		case <-changed:
-			idle.Reset(config.Idle)
-		case <-connections.changed:
-			idle.Reset(config.Idle)
 		}
 	}
 }

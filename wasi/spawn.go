@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/credentials/insecure"
+	"time"
 
 	"github.com/sockerless/sockerless/agent"
 )
@@ -25,6 +23,8 @@ const (
 	logSuffix    = ".log"
 	// maxSocketPath is what a unix socket's address may have on every system (macOS: 104 with the zero byte).
 	maxSocketPath = 103
+	// redial is the pause before a watching connection that was lost is made again.
+	redial = 50 * time.Millisecond
 )
 
 // remote is a cell as the server has it.
@@ -100,7 +100,8 @@ func lastLine(log string) string {
 	return "it ended without a word, see " + log
 }
 
-// watch waits for the end of a cell: of the process where it is a child, else of a connection that is made for that.
+// watch waits for the end of a cell: of the process where it is a child, else of a connection that is
+// made for that, since the client's own ones come and go.
 func (s *Sandbox) watch(ctx context.Context, r *remote) error {
 	if r.process != nil {
 		select {
@@ -110,23 +111,20 @@ func (s *Sandbox) watch(ctx context.Context, r *remote) error {
 			return nil
 		}
 	}
-	connection, err := grpc.NewClient(target(r.socket), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithIdleTimeout(0))
-	if err != nil {
-		return fmt.Errorf("watch a cell: %w", err)
-	}
-	defer connection.Close()
-	connection.Connect()
-	for state := connection.GetState(); ; state = connection.GetState() {
-		switch state {
-		case connectivity.Idle: // the connection was lost
-			connection.Connect()
-		case connectivity.TransientFailure: // and there is nobody to connect to
-			if !alive(r.socket) {
-				return errors.New("the sandbox process has died")
-			}
+	for {
+		connection, err := net.DialTimeout("unix", r.socket, time.Second)
+		if err != nil {
+			return errors.New("the sandbox process has died")
 		}
-		if !connection.WaitForStateChange(ctx, state) {
+		// It says nothing and ends with the cell, or when the cell gives up waiting for its first words.
+		unblock := context.AfterFunc(ctx, func() { _ = connection.Close() })
+		_, _ = io.Copy(io.Discard, connection)
+		unblock()
+		_ = connection.Close()
+		select {
+		case <-ctx.Done():
 			return nil
+		case <-time.After(redial):
 		}
 	}
 }

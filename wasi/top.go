@@ -55,7 +55,7 @@ func parsePS(text string) (*agentpb.TopReply, error) {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	titles := strings.Fields(lines[0])
 	if !slices.Contains(titles, "PID") {
-		return nil, errors.New("Couldn't find PID field in ps output")
+		return nil, errdefs.ErrUnknown.WithMessage("Couldn't find PID field in ps output")
 	}
 	reply := &agentpb.TopReply{Titles: titles}
 	for _, line := range lines[1:] {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"time"
 
@@ -35,13 +34,16 @@ type Handler func(w *Response, r *Request) error
 // Header is one line of a response's head.
 type Header struct{ Name, Value string }
 
+// headerLine is a Header that need not be converted for every response.
+type headerLine struct{ name, value []byte }
+
 // Config is what a [Server] needs.
 type Config struct {
 	// Handler gets every request.
 	Handler Handler
 	// Error turns a handler's error into an answer. A nil body is an answer without one.
 	Error func(err error) (status int, contentType string, body []byte)
-	// Headers are on every response, those to broken requests included.
+	// Headers are on every response, those to broken requests included. Their names are in the canonical form.
 	Headers []Header
 	// AllowedHosts are names, besides localhost and addresses, that a Host header may have on a plain TCP port.
 	AllowedHosts []string
@@ -55,8 +57,9 @@ type Config struct {
 type Server struct {
 	config Config
 	http   *fasthttp.Server
-	// head is Config.Headers as they stand in a head that is written by hand.
-	head []byte
+	// head is Config.Headers as they stand in a head that is written by hand, lines the same for fasthttp.
+	head  []byte
+	lines []headerLine
 
 	// requests ends when Shutdown's time is over; streams end when Shutdown begins.
 	requests context.Context
@@ -81,6 +84,7 @@ func New(config Config) *Server {
 	s.requests, s.abandon = context.WithCancel(context.Background())
 	for _, h := range config.Headers {
 		s.head = append(s.head, h.Name+": "+h.Value+"\r\n"...)
+		s.lines = append(s.lines, headerLine{[]byte(h.Name), []byte(h.Value)})
 	}
 	s.http = &fasthttp.Server{
 		Handler:         s.serve,
@@ -133,7 +137,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-joined:
 	case <-ctx.Done():
-		err = errors.Join(err, ctx.Err())
+		err = ctx.Err()
 	}
 	s.abandon()
 	s.closeConns()
@@ -157,11 +161,11 @@ func (s *Server) closeConns() {
 // serve runs the handler for one request, on the goroutine of its connection.
 func (s *Server) serve(fc *fasthttp.RequestCtx) {
 	x := &exchange{}
-	x.request = Request{server: s, http: fc, method: string(fc.Method()), path: string(fc.URI().PathOriginal())}
-	x.response = Response{server: s, http: fc, request: &x.request}
+	x.request = Request{server: s, http: fc, method: method(fc.Method()), path: string(fc.URI().PathOriginal())}
+	x.response = Response{server: s, http: fc, request: &x.request, extra: x.room[:0]}
 	w := &x.response
-	for _, h := range s.config.Headers {
-		fc.Response.Header.Set(h.Name, h.Value)
+	for _, h := range s.lines {
+		fc.Response.Header.SetCanonical(h.name, h.value)
 	}
 	if err := s.call(w, &x.request); err != nil {
 		w.fail(err)
@@ -176,6 +180,17 @@ func (s *Server) serve(fc *fasthttp.RequestCtx) {
 type exchange struct {
 	request  Request
 	response Response
+	room     [4]Header // for Response.extra
+}
+
+// method is the verb as a string, without an allocation for those that are used.
+func method(b []byte) string {
+	for _, known := range [...]string{"GET", "POST", "HEAD", "DELETE", "PUT"} {
+		if string(b) == known {
+			return known
+		}
+	}
+	return string(b)
 }
 
 // call runs the handler and turns a panic into an error, so that one broken endpoint does not end the server.
@@ -207,12 +222,13 @@ func (s *Server) refuse(fc *fasthttp.RequestCtx, err error) {
 	default:
 		err = fmt.Errorf("bad request: %w", err)
 	}
-	for _, h := range s.config.Headers {
-		fc.Response.Header.Set(h.Name, h.Value)
+	for _, h := range s.lines {
+		fc.Response.Header.SetCanonical(h.name, h.value)
 	}
-	fc.Response.Header.SetContentType("application/json")
+	_, contentType, body := s.config.Error(err)
+	fc.Response.Header.SetContentType(contentType)
 	fc.SetStatusCode(status)
-	fc.Response.SetBodyString(`{"message":` + strconv.QuoteToASCII(err.Error()) + "}\n")
+	fc.Response.SetBody(body)
 }
 
 // bodyDeadline gives a request with a body the time of an upload; the deadline of the head is over with the head.

@@ -61,3 +61,15 @@ func TestCompare(t *testing.T) {
 		t.Errorf("%v %v", found, err)
 	}
 }
+
+func TestReplayFollowsIds(t *testing.T) {
+	var p Replay
+	create := Recording{Body: []byte(`{"Id":"7833"}`)}
+	p.Learn(create, Answer{Body: []byte(`{"Id":"aaaa"}`)})
+	p.Learn(Recording{Body: []byte(`[]`)}, Answer{Body: []byte(`{"Id":"bbbb"}`)})
+	r := Recording{}
+	r.Request.Path = "/exec/7833/json"
+	if got := p.Path(r); got != "/exec/aaaa/json" {
+		t.Errorf("%q", got)
+	}
+}

@@ -108,7 +108,7 @@ func (h *fakeHost) run(id string, spec *agentpb.Process, out agent.Sink, first b
 	go func() {
 		code := program(p, spec.GetArgs())
 		if p.ctx.Err() != nil {
-			code = 128 + p.cause()
+			code = p.code()
 		}
 		h.ended(c, p, first)
 		h.mu.Lock()

@@ -3,6 +3,7 @@ package runtimetest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -26,8 +27,8 @@ type fakeProcess struct {
 	done   chan struct{}
 	pid    int64
 
-	mu      sync.Mutex
-	ignored map[int]bool
+	mu    sync.Mutex
+	traps map[int]int // signal → exit code, or -1: ignored
 }
 
 // killedError is the cause of a killed process's end.
@@ -36,7 +37,7 @@ type killedError int
 func (e killedError) Error() string { return "killed by signal " + strconv.Itoa(int(e)) }
 
 func newFakeProcess(spec *agentpb.Process, out agent.Sink) *fakeProcess {
-	p := &fakeProcess{args: spec.GetArgs(), env: spec.GetEnv(), out: out, done: make(chan struct{}), ignored: map[int]bool{}}
+	p := &fakeProcess{args: spec.GetArgs(), env: spec.GetEnv(), out: out, done: make(chan struct{}), traps: map[int]int{}}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.input = bufio.NewReader(strings.NewReader(""))
 	if spec.GetStdin() {
@@ -58,21 +59,33 @@ func (p *fakeProcess) Stdin() io.WriteCloser {
 
 func (p *fakeProcess) Signal(n int) error {
 	p.mu.Lock()
-	ignored := p.ignored[n]
+	code, trapped := p.traps[n]
 	p.mu.Unlock()
-	if !ignored && n != 0 && n != 17 && n != 28 {
+	switch {
+	case !trapped:
 		p.die(n)
+	case code >= 0:
+		p.cancel(exitError(code))
 	}
 	return nil
 }
 
 func (p *fakeProcess) die(n int) { p.cancel(killedError(n)) }
 
-func (p *fakeProcess) cause() int {
-	if n, ok := context.Cause(p.ctx).(killedError); ok {
-		return int(n)
+// exitError is the cause of the end of a process whose trap exits.
+type exitError int
+
+func (e exitError) Error() string { return "exit " + strconv.Itoa(int(e)) }
+
+// code is the exit code of a process whose context has ended.
+func (p *fakeProcess) code() int {
+	var code exitError
+	if errors.As(context.Cause(p.ctx), &code) {
+		return int(code)
 	}
-	return 0
+	var signal killedError
+	errors.As(context.Cause(p.ctx), &signal)
+	return 128 + int(signal)
 }
 
 func (p *fakeProcess) Resize(uint32, uint32) error { return nil }
@@ -142,9 +155,17 @@ func (p *fakeProcess) script(text string) int {
 			}
 			return code
 		case "trap":
+			code := -1
+			if words[1] == "'exit" {
+				if _, err := fmt.Sscanf(words[2], "%d'", &code); err != nil {
+					return 2
+				}
+			}
 			p.mu.Lock()
-			p.ignored[15] = true
+			p.traps[15] = code
 			p.mu.Unlock()
+		case "while": // the suite's only loop is endless
+			<-p.ctx.Done()
 		case "read":
 			if _, err := p.input.ReadString('\n'); err != nil {
 				return 1

@@ -36,6 +36,12 @@ type Server struct {
 // Open opens an engine on a data folder; the end of the test closes it.
 func Open(t *testing.T, dir string, backend runtime.Backend) *Server {
 	t.Helper()
+	return OpenOn(t, dir, backend, func(s state.Store) state.Store { return s })
+}
+
+// OpenOn is Open with a store of states put before the real one, to make it fail.
+func OpenOn(t *testing.T, dir string, backend runtime.Backend, before func(state.Store) state.Store) *Server {
+	t.Helper()
 	s := &Server{t: t, backend: backend}
 	var err error
 	check := func() {
@@ -56,7 +62,7 @@ func Open(t *testing.T, dir string, backend runtime.Backend) *Server {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	s.Engine, err = runtime.New(ctx, runtime.Config{
-		DataDir: dir, InstanceID: "test", Version: "test", Backend: backend, State: s.state, Images: images})
+		DataDir: dir, InstanceID: "test", Version: "test", Backend: backend, State: before(s.state), Images: images})
 	check()
 	t.Cleanup(s.Close)
 	return s

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -174,9 +173,12 @@ func stdinStaysOpen(t *testing.T, dir string, m Machine) {
 
 func signals(t *testing.T, dir string, m Machine) {
 	s := Open(t, dir, m.Backend(t))
-	for signal, code := range map[string]int64{"": 137, "SIGTERM": 143, "int": 130, "9": 137} {
-		id := s.Run("", "sleep", "1000")
+	for signal, code := range map[string]int64{"": 137, "SIGTERM": 43, "term": 43, "9": 137} {
+		id := s.Create("", container.Config{Cmd: []string{"sh", "-c", "trap 'exit 43' TERM; echo ready; while :; do sleep 0.02; done"}}, container.HostConfig{})
+		session := s.Attach(id, runtime.AttachOptions{Stream: true, Stdout: true})
 		w := s.Waiting(id, container.WaitConditionNextExit)
+		s.Start(id)
+		session.Await(t, 1, "ready")
 		if err := s.ContainerKill(s.Ctx(), id, signal); err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +186,7 @@ func signals(t *testing.T, dir string, m Machine) {
 			t.Errorf("signal %q: exit code %d, want %d", signal, got, code)
 		}
 		err := s.ContainerKill(s.Ctx(), id, signal)
-		if want := fmt.Sprintf("cannot kill container: %s: container %s is not running", id, id); !errdefs.IsConflict(err) || err.Error() != want {
+		if want := fmt.Sprintf("container %s is not running", id); !errdefs.IsConflict(err) || err.Error() != want {
 			t.Errorf("kill again: %v", err)
 		}
 	}
@@ -197,16 +199,14 @@ func stopTimeout(t *testing.T, dir string, m Machine) {
 		timeout int
 		code    int
 	}{
-		{"sleep 1000", -1, 143},
+		{"trap 'exit 43' TERM; echo ready; while :; do sleep 0.02; done", -1, 43},
 		{"trap '' TERM; echo ready; sleep 1000", 0, 137},
 		{"trap '' TERM; echo ready; sleep 1000", 1, 137},
 	} {
 		id := s.Create("", container.Config{Cmd: []string{"sh", "-c", test.script}}, container.HostConfig{})
 		session := s.Attach(id, runtime.AttachOptions{Stream: true, Stdout: true})
 		s.Start(id)
-		if strings.Contains(test.script, "ready") {
-			session.Await(t, 1, "ready")
-		}
+		session.Await(t, 1, "ready")
 		if err := s.ContainerStop(s.Ctx(), id, runtime.StopOptions{Timeout: &test.timeout}); err != nil {
 			t.Fatal(err)
 		}

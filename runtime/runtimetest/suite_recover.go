@@ -135,7 +135,7 @@ func restartPolicy(t *testing.T, dir string, m Machine) {
 	always := s.Create("", container.Config{Cmd: []string{"sleep", "1000"}},
 		container.HostConfig{RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyAlways}})
 	s.Start(always)
-	if err := s.ContainerStop(s.Ctx(), always, runtime.StopOptions{}); err != nil {
+	if err := s.ContainerStop(s.Ctx(), always, runtime.StopOptions{Timeout: new(int)}); err != nil {
 		t.Fatal(err)
 	}
 	if st := s.State(always); st.Status != container.StateExited {

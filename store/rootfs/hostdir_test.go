@@ -191,7 +191,7 @@ func TestHostOwners(t *testing.T) {
 		t.Errorf("%+v, %v", info, err)
 	}
 	f.Close()
-	if err := errors.Join(v.Unlink("/g"), v.Unlink("/l")); err != nil {
+	if err := errors.Join(v.Unlink("/g"), v.Unlink("/l"), v.Rmdir("/d")); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(filepath.Join(filepath.Dir(dir), "owners")); err == nil && len(left) != 0 {

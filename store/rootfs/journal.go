@@ -31,7 +31,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //
 // The journal is the magic, then the fingerprint of the layers as a record, then a record for each change: length and
 // CRC-32C, both 32 bits little-endian, and the facts. A record is written by one write(2), so what is there survives the
-// process; only Sync and Close make it survive the machine. A torn last record is dropped.
+// process; Sync and Close make it survive the machine, and so does fsync(2) in the container with a file's contents. A torn
+// last record is dropped.
 type disk struct {
 	dir      string
 	lock     *flock.Flock

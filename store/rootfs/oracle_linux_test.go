@@ -38,7 +38,7 @@ func (h hostWorld) do(op, a, b string, n int) string {
 	case "truncate":
 		return said("", syscall.Truncate(p, int64(n)))
 	case "chmod":
-		return said("", syscall.Chmod(p, uint32(n&0o777|0o600)))
+		return said("", syscall.Chmod(p, uint32(n&0o777|0o700)))
 	case "access":
 		return said("", syscall.Access(p, uint32(n&3)))
 	}
@@ -83,26 +83,40 @@ func base(t *testing.T, host string) []string {
 	t.Helper()
 	below := "n" + strings.Repeat("/n", depth-1)
 	big := strings.Repeat("layer", 1000)
-	dirs := layers(t,
-		[]entry{
+	var above []entry
+	for i := 1; i <= len(below); i += 2 {
+		above = append(above, entry{name: below[:i], mode: fs.ModeDir | 0o755})
+	}
+	all := [][]entry{
+		above,
+		{
+			{name: below + "/a", mode: fs.ModeDir | 0o755},
+			{name: below + "/b", mode: fs.ModeDir | 0o755},
 			{name: below + "/a/b", mode: fs.ModeDir | 0o755},
 			{name: below + "/a/c", body: "old"},
-			{name: below + "/b", mode: fs.ModeDir | 0o755},
 			{name: below + "/b/a", body: "hidden"},
 			{name: below + "/d", body: "removed"},
 		},
-		[]entry{
+		{
 			{name: below + "/a/c", body: big},
 			{name: below + "/a/d", link: below + "/a/c"},
+			{name: below + "/b", mode: fs.ModeDir | 0o755},
 			{name: below + "/b/.wh..wh..opq"},
 			{name: below + "/b/b", body: "seen"},
 			{name: below + "/.wh.d"},
 		},
-		[]entry{
+		{
 			{name: below + "/a/b", mode: fs.ModeDir | 0o755},
 			{name: below + "/a/b/d", symlink: "../../b"},
 			{name: below + "/c", mode: 0o600, body: "c"},
-		})
+		},
+	}
+	for _, entries := range all {
+		for i := range entries {
+			entries[i].uid, entries[i].gid = os.Geteuid(), os.Getegid()
+		}
+	}
+	dirs := layers(t, all...)
 	for _, err := range []error{
 		os.MkdirAll(host+"/a/b", 0o755), os.Mkdir(host+"/b", 0o755),
 		os.WriteFile(host+"/a/c", []byte(big), 0o644), os.Link(host+"/a/c", host+"/a/d"),
@@ -156,7 +170,12 @@ func TestLikeTheHost(t *testing.T) {
 				cred := Cred{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
 				ours := viewWorld{NewTree(fsys, false).View(cred), "."}
 				enter := func() {
-					if err := errors.Join(ours.MkdirAll("/"+below, 0o755), ours.Chdir("/"+below)); err != nil {
+					root := ours.Tree().View(Cred{})
+					err := root.MkdirAll("/"+below, 0o755)
+					for i := 1; i <= len(below); i += 2 {
+						err = errors.Join(err, root.Chown("/"+below[:i], os.Geteuid(), os.Getegid()))
+					}
+					if err := errors.Join(err, ours.Chdir("/"+below)); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -140,7 +140,10 @@ func (o *Overlay) stat(ino uint64) (meta, string) {
 	if n := o.inodes[ino]; n != nil {
 		return n.meta, n.target
 	}
-	if o.stack != nil {
+	switch {
+	case ino >= upperIno:
+		return meta{}, "" // gone, and somebody still has the node
+	case o.stack != nil:
 		return o.stack.stat(ino)
 	}
 	return meta{mode: fs.ModeDir | o.mode, nlink: 2, atime: o.born, mtime: o.born, ctime: o.born}, ""
@@ -150,7 +153,7 @@ func (o *Overlay) typeOf(ino uint64) fs.FileMode {
 	if n := o.inodes[ino]; n != nil {
 		return n.mode.Type()
 	}
-	if o.stack != nil {
+	if o.stack != nil && ino < upperIno {
 		return o.stack.typeOf(ino)
 	}
 	return fs.ModeDir

@@ -339,3 +339,56 @@ func TestTmpfsIsEmptiedToNothing(t *testing.T) {
 		t.Errorf("used %d, inodes %d, open %d", o.used, len(o.inodes), len(o.opens))
 	}
 }
+
+// TestManyAtOnce has many users of one tree, for the race detector, and to see that what is counted adds up at the end.
+func TestManyAtOnce(t *testing.T) {
+	dirs, upper := imageLayers(t), filepath.Join(t.TempDir(), "upper")
+	o := openOverlay(t, dirs, upper)
+	tree := NewTree(o, false)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		v := tree.View(Cred{})
+		wg.Go(func() {
+			for j := range 100 {
+				own, shared := fmt.Sprintf("/tmp/%d", i), fmt.Sprintf("/tmp/shared%d", j%5)
+				// Others are at the shared names too: errors are expected, a broken tree is not.
+				_ = v.WriteFile(shared, bytes.Repeat([]byte("x"), j*40), 0o644)
+				_, _ = v.ReadFile(shared)
+				_ = v.Truncate(shared, int64(j*30))
+				_ = v.Rename(shared, shared+"b")
+				_ = v.Link(shared+"b", own)
+				_, _ = v.ReadDir("/tmp")
+				_ = v.Chmod(shared, 0o600)
+				_ = v.WriteFile("/etc/big", []byte("y"), 0)
+				_ = v.Mkdir(own+"d", 0o755)
+				_ = v.Rename(own+"d", "/tmp/shared0/d")
+				_ = v.RemoveAll(own)
+				_ = v.Unlink(shared + "b")
+				_, _ = o.Changes()
+			}
+			if err := v.RemoveAll(fmt.Sprintf("/tmp/%dd", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	v := tree.View(Cred{})
+	want := describe(t, v)
+	if len(o.opens) != 0 {
+		t.Errorf("%d files are open", len(o.opens))
+	}
+	for _, n := range o.inodes {
+		if n.ino >= upperIno && n.nlink == 0 || n.file != nil {
+			t.Errorf("inode %d has %d links, host file %v", n.ino, n.nlink, n.file)
+		}
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Mkdir("/late", 0o755); err == nil {
+		t.Error("changed after Close")
+	}
+	if got := describe(t, rootView(openOverlay(t, dirs, upper))); got != want {
+		t.Errorf("opened again\ngot  %s\nwant %s", got, want)
+	}
+}

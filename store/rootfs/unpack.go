@@ -53,7 +53,7 @@ func (u *unpacker) unpack(r io.Reader) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("unpack: %w", err)
+			return err // archive/tar says what it read; dockerd's text is no other
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			continue

@@ -102,7 +102,7 @@ func (w viewWorld) do(op, a, b string, n int) string {
 	case "truncate":
 		return said("", w.Truncate(p, int64(n)))
 	case "chmod":
-		return said("", w.Chmod(p, fs.FileMode(n&0o777|0o600)))
+		return said("", w.Chmod(p, fs.FileMode(n&0o777|0o700)))
 	case "access":
 		return said("", w.Access(p, uint32(n&3)))
 	}

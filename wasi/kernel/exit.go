@@ -1,56 +1,5 @@
 package kernel
 
-import (
-	"syscall"
-
-	"github.com/sockerless/sockerless/store/rootfs"
-)
-
-// errNoGroup is setpgid(2)'s answer for a group that is not in the session.
-const errNoGroup = syscall.EPERM
-
-// StartOptions describe a process that is started from outside the container.
-type StartOptions struct {
-	Path  string
-	Args  []string
-	Env   []string
-	Files *rootfs.View // working directory and credentials; belongs to the process from here on
-	// Descriptors 0, 1, 2. The process takes references of its own.
-	Stdin, Stdout, Stderr *File
-	Terminal              *TTY // controlling terminal, if there is one
-	// Ended is called once when the process has ended and closed its descriptors; for process 1, when all others have
-	// ended too. It may be called before Start returns.
-	Ended func(WaitStatus)
-}
-
-// Start runs a program: as process 1 the first time, later as another one without a parent. The error is an *ExecError,
-// EAGAIN (limit of processes) or ENOMEM (process 1 has ended).
-func (t *Table) Start(o StartOptions) (*Process, error) {
-	i, err := t.load(o.Files, o.Path, o.Args, o.Env)
-	if err != nil {
-		return nil, err
-	}
-	p := t.newProcess(i, o.Files)
-	p.ended, p.orphan = o.Ended, true
-	t.mu.Lock()
-	if err := t.add(p); err != nil {
-		t.mu.Unlock()
-		return nil, err
-	}
-	p.group, p.session, p.tty = p.pid, p.pid, o.Terminal
-	if p.tty != nil {
-		p.tty.adopt(t, p)
-	}
-	t.mu.Unlock()
-	for fd, f := range []*File{o.Stdin, o.Stdout, o.Stderr} {
-		if f != nil {
-			p.fds.set(fd, f.Ref(), false)
-		}
-	}
-	p.launch()
-	return p, nil
-}
-
 // end is the end of a process: its descriptors are closed, its children have process 1 as their parent, and its parent
 // is told. The second call, of a program that came back after its time, does nothing.
 func (p *Process) end(status int) {
@@ -65,9 +14,12 @@ func (p *Process) end(status int) {
 	if p.pid == 1 {
 		t.killOthers()
 		if t.alive > 1 {
-			t.empty = make(chan struct{})
+			if t.empty == nil {
+				t.empty = make(chan struct{})
+			}
+			empty := t.empty
 			t.mu.Unlock()
-			<-t.empty
+			<-empty
 			t.mu.Lock()
 		}
 		if p.dead {
@@ -129,6 +81,10 @@ func (p *Process) leaveChildren() {
 		}
 		if c.dead {
 			t.remove(c)
+		} else if c.state.Load()&stateStopped != 0 && t.orphaned(c.group) {
+			// Nobody can continue a stopped job of a shell that is gone.
+			t.sendGroup(c.group, SIGHUP)
+			t.sendGroup(c.group, SIGCONT)
 		}
 	}
 }

@@ -112,14 +112,6 @@ func (f *File) Readable() bool {
 	return true
 }
 
-// Regular returns the file of the tree behind f, nil for a pipe, a terminal or a device.
-func (f *File) Regular() *rootfs.File {
-	if r, ok := f.stream.(*regular); ok {
-		return r.file
-	}
-	return nil
-}
-
 // Read reads from a descriptor as read(2) does without SA_RESTART. The errors are io.EOF, EBADF, EINTR (a caught signal
 // waits for TakeSignal), ErrKilled, the cause of ctx's end, and those of the file. ctx may end the read early; it is the
 // process's own context otherwise.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/sockerless/sockerless/store/rootfs"
@@ -100,7 +101,7 @@ func (p *Process) prepare(i image, view *rootfs.View, o ForkOptions) (*Process, 
 	t.mu.Lock()
 	if o.Group != 0 && !o.NewGroup && !t.groupIn(o.Group, p.session) {
 		t.mu.Unlock()
-		return nil, errNoGroup
+		return nil, syscall.EPERM // as setpgid(2)
 	}
 	if err := t.add(child); err != nil {
 		t.mu.Unlock()

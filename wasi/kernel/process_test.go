@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sockerless/sockerless/wasi/kernel"
@@ -321,6 +322,58 @@ func TestLimitOfProcesses(t *testing.T) {
 				}
 				return 0
 			}
+		}
+	})
+}
+
+func TestStoppedJobOfAShellThatIsGone(t *testing.T) {
+	run(t, nil, func(p *kernel.Process) int {
+		job := make(chan int, 1)
+		shell, err := p.Fork(func(s *kernel.Process) int {
+			c, err := s.Fork(func(c *kernel.Process) int {
+				_ = c.Raise(kernel.SIGTSTP)
+				<-c.Context().Done()
+				return 0
+			}, kernel.ForkOptions{NewGroup: true})
+			must(t, err)
+			r, err := s.Wait(s.Context(), c.PID(), kernel.WUNTRACED)
+			if err != nil || !r.Status.Stopped() {
+				t.Errorf("%+v, %v", r, err)
+			}
+			job <- c.PID()
+			return 0
+		}, kernel.ForkOptions{NewSession: true})
+		must(t, err)
+		_, err = p.Wait(p.Context(), shell.PID(), 0)
+		must(t, err)
+		gone := <-job
+		until(t, "the job is gone", func() bool { return p.Table().Find(gone) == nil })
+		return 0
+	})
+}
+
+// The first process is killed, and so are the others, of which one does not notice.
+func TestDeafChildAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, map[string]kernel.Program{})
+		deaf, started := make(chan struct{}), make(chan struct{})
+		p := m.start(func(p *kernel.Process) int {
+			_, err := p.Fork(func(*kernel.Process) int {
+				close(started)
+				<-deaf
+				return 0
+			}, kernel.ForkOptions{})
+			must(t, err)
+			_ = p.Sleep(p.Context(), time.Hour)
+			return 0
+		}, nil)
+		<-started
+		must(t, p.Signal(kernel.SIGKILL))
+		<-m.ended
+		close(deaf)
+		synctest.Wait()
+		if left := m.table.Processes(); len(left) != 0 || m.status.Code() != 137 {
+			t.Errorf("code %d, left %+v", m.status.Code(), left)
 		}
 	})
 }

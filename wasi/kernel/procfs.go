@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/sockerless/sockerless/store/rootfs"
 )
@@ -77,15 +76,15 @@ type procNode struct {
 // Type is the type of the entry.
 func (n *procNode) Type() fs.FileMode { return n.entry.mode.Type() }
 
-// Stat makes up an inode number out of the process and the name. All times are now, as on Linux.
+// Stat makes up an inode number out of the process and the name. All times are when the process was made.
 func (n *procNode) Stat() (rootfs.Info, error) {
 	a := rootfs.Attr{Mode: n.entry.mode, Dev: procDev, Ino: n.entry.ino, Nlink: 1}
-	a.Atime = time.Now()
-	a.Mtime, a.Ctime = a.Atime, a.Atime
+	a.Atime = n.t.Boot()
 	if n.p != nil {
 		cred := n.p.view.Cred()
-		a.UID, a.GID = cred.UID, cred.GID
+		a.UID, a.GID, a.Atime = cred.UID, cred.GID, n.p.Started()
 	}
+	a.Mtime, a.Ctime = a.Atime, a.Atime
 	switch {
 	case n.entry.mode.IsDir():
 		a.Nlink = 2

@@ -88,11 +88,6 @@ func (t *Table) Limits() Limits { return t.config.Limits }
 // Boot returns when the table was made.
 func (t *Table) Boot() time.Time { return time.Unix(0, t.booted) }
 
-// Resolve finds the program behind a path, as Spawn does.
-func (t *Table) Resolve(files *rootfs.View, path string, args []string) (Program, []string, error) {
-	return t.config.Exec(files, path, args)
-}
-
 // Find returns a process that has not been waited for yet, nil if there is none.
 func (t *Table) Find(pid int) *Process {
 	t.mu.Lock()

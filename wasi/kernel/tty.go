@@ -132,12 +132,13 @@ func (t *TTY) adopt(table *Table, p *Process) {
 	t.table, t.session, t.foreground = table, p.session, p.group
 }
 
-// Hangup ends the terminal: reads give the end of file, writes EIO, and the session gets SIGHUP.
+// Hangup ends the terminal: reads give the end of file, writes EIO, and the session's
+// leader and the foreground group get SIGHUP.
 func (t *TTY) Hangup() {
 	t.hangup()
 	t.mu.Lock()
 	t.change()
-	table, session := t.table, t.session
+	table, session, foreground := t.table, t.session, t.foreground
 	t.mu.Unlock()
 	if table == nil {
 		return
@@ -145,7 +146,7 @@ func (t *TTY) Hangup() {
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	for _, p := range table.snapshot() {
-		if p.tty == t && p.session == session {
+		if p.tty == t && (p.pid == session || p.group == foreground) {
 			p.send(SIGHUP, false)
 			p.send(SIGCONT, false)
 		}

@@ -23,6 +23,10 @@ func (sh *shell) number(command, text string) (int, bool) {
 }
 
 func (sh *shell) exit(args []string) int {
+	if args[0] == "logout" && !sh.login {
+		sh.errorf("logout: not login shell: use `exit'")
+		return 1
+	}
 	args = skipDashes(args[1:])
 	status := sh.status
 	if sh.trapStatus >= 0 && (sh.inExitTrap || sh.nested > 0) {
@@ -374,6 +378,10 @@ func (sh *shell) caller(args []string) int {
 			frames = append(frames, sh.frames[i])
 		}
 	}
+	if len(frames) == 0 && len(args) == 1 && sh.scriptName() != "" {
+		sh.put("0 NULL\n")
+		return 0
+	}
 	if level < 0 || level >= len(frames) {
 		return 1
 	}
@@ -383,7 +391,7 @@ func (sh *shell) caller(args []string) int {
 	}
 	if len(args) > 1 {
 		if file == "" {
-			file = "NULL"
+			return 1
 		}
 		sh.putf("%d %s %s\n", frames[level].line, name, file)
 	} else {

@@ -56,7 +56,7 @@ func (sh *shell) trapBuiltin(args []string) int {
 
 func (sh *shell) badTrap(name string) int {
 	if sh.posix() {
-		sh.errorf("trap: %s: bad trap", name)
+		sh.writeError("trap: " + name + ": bad trap\n")
 		return 1
 	}
 	sh.errorf("trap: %s: invalid signal specification", name)
@@ -259,6 +259,7 @@ func (sh *shell) wait(args []string) int {
 	if status != 0 {
 		return status
 	}
+	sh.jobs.own()
 	_, any := opts['n']
 	variable := opts['p']
 	report := func(pid, status int) int {

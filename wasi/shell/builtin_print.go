@@ -34,7 +34,7 @@ func (sh *shell) echo(args []string) int {
 			sh.out = append(sh.out, ' ')
 		}
 		if escapes {
-			text, stop := unescapeANSI(a, ansiEcho)
+			text, stop := unescapeANSI(a, ansiEcho, sh.utf8)
 			sh.put(text)
 			if stop {
 				return 0
@@ -154,7 +154,7 @@ func (f *formatter) once() {
 					}
 				}
 			}
-			text, _ := unescapeANSI(s[i:end], ansiPrintf)
+			text, _ := unescapeANSI(s[i:end], ansiPrintf, f.sh.utf8)
 			f.out = append(f.out, text...)
 			i = end
 		case s[i] == '%':
@@ -253,7 +253,7 @@ flags:
 		f.text(d, text)
 	case 'b':
 		text, _ := f.next()
-		text, stop := unescapeANSI(text, ansiB)
+		text, stop := unescapeANSI(text, ansiB, f.sh.utf8)
 		f.text(d, text)
 		f.stop = stop
 	case 'q', 'Q':

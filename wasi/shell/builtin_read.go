@@ -417,7 +417,7 @@ type getoptState struct {
 func (sh *shell) getopts(args []string) int {
 	if len(args) < 3 {
 		if sh.posix() {
-			return sh.misuse(2, "getopts: Usage: getopts optstring var [arg]")
+			return sh.misuse(2, "getopts: Usage: getopts optstring var [arg...]")
 		}
 		sh.writeError(usageOf("getopts"))
 		return 2
@@ -494,7 +494,11 @@ func (sh *shell) getopts(args []string) int {
 		return finish("?")
 	}
 	if at+1 >= len(spec) || spec[at+1] != ':' {
-		sh.unset("OPTARG")
+		if sh.posix() {
+			sh.assign("OPTARG", "")
+		} else {
+			sh.unset("OPTARG")
+		}
 		return finish(string(c))
 	}
 	switch {

@@ -306,7 +306,7 @@ func (sh *shell) alias(args []string) int {
 			show(a)
 		} else {
 			if sh.posix() {
-				sh.errorf("alias: %s not found", a)
+				sh.writeError("alias: " + a + " not found\n")
 			} else {
 				sh.errorf("alias: %s: not found", a)
 			}
@@ -328,7 +328,7 @@ func (sh *shell) unalias(args []string) int {
 	for _, name := range names {
 		if _, known := sh.aliases[name]; !known {
 			if sh.posix() {
-				sh.errorf("unalias: %s not found", name)
+				sh.writeError("unalias: " + name + " not found\n")
 			} else {
 				sh.errorf("unalias: %s: not found", name)
 			}

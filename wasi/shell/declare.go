@@ -20,7 +20,7 @@ type declared struct {
 
 // declClause runs declare, typeset, local, export, readonly, whose arguments are parsed as assignments.
 func (sh *shell) declClause(c *syntax.DeclClause) {
-	sh.node = c
+	sh.note(c)
 	sh.substDone = -1
 	name := c.Variant.Value
 	if f := sh.funcs.byName[name]; f != nil {
@@ -62,7 +62,7 @@ func (sh *shell) declClause(c *syntax.DeclClause) {
 	if sh.opts.xtrace {
 		words := append([]string{name}, opts...)
 		for _, d := range items {
-			words = append(words, d.text())
+			words = append(words, d.text(sh))
 		}
 		sh.trace(strings.Join(words, " "))
 	}
@@ -73,12 +73,12 @@ func (sh *shell) declClause(c *syntax.DeclClause) {
 	}
 }
 
-func (d *declared) text() string {
+func (d *declared) text(sh *shell) string {
 	switch {
 	case d.array != nil:
 		return d.name + "=(" + nodeArray(d.array) + ")"
 	case d.assign:
-		return d.name + "=" + quoteTrace(d.value)
+		return d.name + "=" + sh.quoteTrace(d.value)
 	}
 	return d.name
 }

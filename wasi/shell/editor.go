@@ -46,8 +46,10 @@ func (e *editor) edit() (string, error) {
 		}
 		switch c {
 		case '\r', '\n':
-			e.at = len(e.line)
-			e.redraw()
+			if e.at != len(e.line) {
+				e.at = len(e.line)
+				e.redraw()
+			}
 			e.write("\n")
 			return string(e.line), nil
 		case rune(ctrl('C')):

@@ -250,7 +250,7 @@ func (b *fieldBuilder) addList(elems []string, star, quoted bool) {
 		}
 	case !b.split:
 		sep := " "
-		if star {
+		if star || sh.posix() {
 			sep = sh.ifs.join
 		}
 		b.buf = append(b.buf, strings.Join(elems, sep)...)
@@ -281,7 +281,7 @@ func (b *fieldBuilder) parts(parts []syntax.WordPart, quoted bool) {
 		case *syntax.SglQuoted:
 			switch {
 			case part.Dollar:
-				text, _ := unescapeANSI(part.Value, ansiC)
+				text, _ := unescapeANSI(part.Value, ansiC, b.sh.utf8)
 				b.addQuoted(text)
 			case quoted:
 				// Single quotes inside "${x:-'y'}" are text.

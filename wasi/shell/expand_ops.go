@@ -297,7 +297,7 @@ func (b *fieldBuilder) transform(pe *syntax.ParamExp, v paramValue, quoted bool)
 	case "L":
 		sh.mapValue(&v, strings.ToLower)
 	case "E":
-		sh.mapValue(&v, func(s string) string { s, _ = unescapeANSI(s, ansiC); return s })
+		sh.mapValue(&v, func(s string) string { s, _ = unescapeANSI(s, ansiC, sh.utf8); return s })
 	case "P":
 		sh.mapValue(&v, sh.promptText)
 	case "a":

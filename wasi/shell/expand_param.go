@@ -30,7 +30,7 @@ func (v *paramValue) null() bool {
 func (b *fieldBuilder) param(pe *syntax.ParamExp, quoted bool) {
 	sh := b.sh
 	if pe.Short && pe.Index == nil {
-		if name := pe.Param.Value; isNameByte(name[0]) && (name[0] < '0' || name[0] > '9') {
+		if name := pe.Param.Value; isNameByte(name[0]) && (name[0] < '0' || name[0] > '9') && name != "_" {
 			value, set := sh.get(name)
 			if !set && sh.opts.nounset {
 				sh.unbound(name)
@@ -106,11 +106,7 @@ func (sh *shell) unbound(name string) {
 	if sh.posix() {
 		sh.fatal(2, "%s: parameter not set", name)
 	}
-	status := 127
-	if !sh.command_ {
-		status = 1
-	}
-	sh.fatal(status, "%s: unbound variable", name)
+	sh.fatal(sh.unboundStatus(), "%s: unbound variable", name)
 }
 
 // indexText is the subscript as written when it is a plain literal.
@@ -374,7 +370,7 @@ func (b *fieldBuilder) conditional(pe *syntax.ParamExp, v paramValue, quoted boo
 }
 
 func (sh *shell) unboundStatus() int {
-	if sh.command_ {
+	if sh.oneCommand && sh.subshells == 0 {
 		return 127
 	}
 	return 1

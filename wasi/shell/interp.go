@@ -365,6 +365,7 @@ func redirectsInput(s *syntax.Stmt) bool {
 
 // subshell is ( … ).
 func (sh *shell) subshell(c *syntax.Subshell) {
+	sh.note(c)
 	j := &job{foreground: true}
 	o := kernel.ForkOptions{}
 	sh.groupOptions(&o, j)

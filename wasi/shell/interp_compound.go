@@ -109,7 +109,8 @@ func (sh *shell) forClause(c *syntax.ForClause) {
 				sh.trace("for " + loop.Name.Value + " in " + strings.Join(sourceWords(loop.Items), " "))
 			}
 			if sh.traps.debug != "" {
-				sh.command_text = "for " + loop.Name.Value + " in " + strings.Join(sourceWords(loop.Items), " ")
+				sh.node = nil
+				sh.commandLine = "for " + loop.Name.Value + " in " + strings.Join(sourceWords(loop.Items), " ")
 				sh.runDebugTrap()
 			}
 			if v := sh.vars.vars[loop.Name.Value]; v != nil && v.attrs&attrNameref != 0 {
@@ -265,7 +266,8 @@ func (sh *shell) arithCommand(c *syntax.ArithmCmd) {
 		sh.trace("((" + sh.arithText(c.X, false) + "))")
 	}
 	if sh.traps.debug != "" {
-		sh.command_text = "((" + sh.arithText(c.X, false) + "))"
+		sh.node = nil
+		sh.commandLine = "((" + sh.arithText(c.X, false) + "))"
 		sh.runDebugTrap()
 	}
 	sh.status = int(truth(sh.arithStatus(c.X, "((: ") == 0))

@@ -17,7 +17,7 @@ func (sh *shell) call(c *syntax.CallExpr, redirs []*syntax.Redirect) {
 	tail := sh.tail
 	sh.tail = false
 	sh.substDone = -1
-	sh.node = c
+	sh.note(c)
 	var args []string
 	if len(c.Args) > 0 {
 		args = sh.words(c.Args)
@@ -33,6 +33,13 @@ func (sh *shell) call(c *syntax.CallExpr, redirs []*syntax.Redirect) {
 		return
 	}
 	sh.invoke(c, args, tail)
+}
+
+// note remembers the command that runs, for BASH_COMMAND: in a trap it stays the one that the trap came after.
+func (sh *shell) note(n syntax.Node) {
+	if sh.trapStatus < 0 {
+		sh.node = n
+	}
 }
 
 func (sh *shell) callRedirected(c *syntax.CallExpr, args []string, redirs []*syntax.Redirect, tail bool) {
@@ -147,7 +154,7 @@ func (sh *shell) tempAssigns(assigns []*syntax.Assign) {
 		v.str, v.set = value, true
 		v.attrs |= attrExport
 		if sh.opts.xtrace {
-			sh.trace(name + "=" + quoteTrace(value))
+			sh.trace(name + "=" + sh.quoteTrace(value))
 		}
 		sh.env = nil
 		sh.changed(name)
@@ -169,13 +176,13 @@ func (sh *shell) assignment(a *syntax.Assign) {
 		value := sh.value(a.Value)
 		sh.assignElement(name, sub, value, a.Append)
 		if sh.opts.xtrace {
-			sh.trace(name + "[" + sub + "]" + assignOp(a) + quoteTrace(value))
+			sh.trace(name + "[" + sub + "]" + assignOp(a) + sh.quoteTrace(value))
 		}
 		return
 	}
 	value := sh.value(a.Value)
 	if sh.opts.xtrace {
-		sh.trace(name + assignOp(a) + quoteTrace(value))
+		sh.trace(name + assignOp(a) + sh.quoteTrace(value))
 	}
 	sh.assignMode(name, value, a.Append)
 }

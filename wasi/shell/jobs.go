@@ -69,12 +69,38 @@ type jobTable struct {
 	recent   []*job // the current job is the last one
 	orphans  []int  // children that are no jobs: process substitutions
 	finished map[int]int
+	foreign  bool // the jobs are those of the parent shell: they can be listed, not waited for
 }
 
-// inherited is what a subshell sees of the jobs: nothing that it could wait for.
-func (t *jobTable) inherited() jobTable { return jobTable{} }
+// inherited is what a subshell sees of the jobs.
+func (t *jobTable) inherited() jobTable {
+	sub := jobTable{foreign: true}
+	copies := make(map[*job]*job, len(t.list))
+	for _, j := range t.list {
+		c := *j
+		c.procs = nil
+		for _, p := range j.procs {
+			cp := *p
+			c.procs = append(c.procs, &cp)
+		}
+		copies[j] = &c
+		sub.list = append(sub.list, &c)
+	}
+	for _, j := range t.recent {
+		sub.recent = append(sub.recent, copies[j])
+	}
+	return sub
+}
+
+// own forgets the parent's jobs.
+func (t *jobTable) own() {
+	if t.foreign {
+		*t = jobTable{}
+	}
+}
 
 func (t *jobTable) add(j *job) {
+	t.own()
 	number := 0
 	for _, other := range t.list {
 		number = max(number, other.number)
@@ -119,7 +145,7 @@ func (t *jobTable) remove(j *job) {
 // maxFinished is how many statuses of ended jobs are remembered for wait.
 const maxFinished = 4096
 
-func (t *jobTable) adopt(p *kernel.Process) { t.orphans = append(t.orphans, p.PID()) }
+func (t *jobTable) adopt(p *kernel.Process) { t.own(); t.orphans = append(t.orphans, p.PID()) }
 
 // current and previous are the jobs %+ and %-.
 func (t *jobTable) current() *job {
@@ -271,6 +297,9 @@ func (j *job) note(result kernel.WaitResult) {
 
 // reap takes the ends of background processes without waiting.
 func (sh *shell) reap() {
+	if sh.jobs.foreign {
+		return
+	}
 	for _, j := range sh.jobs.list {
 		for _, p := range j.procs {
 			if p.done {
@@ -302,6 +331,10 @@ func (sh *shell) await(j *job) (interrupted kernel.Signal) {
 			switch {
 			case err == nil:
 				j.note(result)
+				// A signal that came before the child's end interrupts the wait, though both are there now.
+				if sig := sh.queueSignals(); sig != 0 && sig != kernel.SIGCHLD {
+					return sig
+				}
 			case errors.Is(err, syscall.EINTR):
 				if sig := sh.queueSignals(); sig != 0 {
 					return sig

@@ -16,8 +16,7 @@ const bashVersion = "5.2.15(1)-release"
 // Main is the program sh, ash, dash or bash: the name in Args()[0] says the dialect. It returns the exit status.
 func Main(p *kernel.Process) int {
 	sh := newShell(p)
-	defer sh.vars.drop()
-	defer sh.funcs.drop()
+	defer func() { sh.vars.drop(); sh.funcs.drop() }()
 	status := sh.protect(func() { sh.status = sh.main(p.Args()) })
 	return sh.finish(status)
 }
@@ -186,7 +185,7 @@ func (sh *shell) main(args []string) int {
 	}
 	switch {
 	case st.hasCommand:
-		sh.command_ = true
+		sh.oneCommand = true
 		sh.run(stringSource("-c", st.command))
 	case len(rest) > 0 && !st.stdin:
 		return sh.scriptFile(rest[0])

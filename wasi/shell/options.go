@@ -76,7 +76,7 @@ func (sh *shell) optionLetters() string {
 		}
 		return lower(a) - lower(b)
 	})
-	if sh.command_ {
+	if sh.oneCommand {
 		letters = append(letters, 'c')
 	} else if sh.fromStdin {
 		letters = append(letters, 's')

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -25,13 +26,29 @@ var (
 // run runs a script in an empty directory.
 func (o oracle) run(t testing.TB, script string) result {
 	t.Helper()
+	return o.start(t, "", "-c", script)
+}
+
+// runFile runs a script from the file t.sh.
+func (o oracle) runFile(t testing.TB, script string) result {
+	t.Helper()
+	return o.start(t, script+"\n", "t.sh")
+}
+
+func (o oracle) start(t testing.TB, file string, args ...string) result {
+	t.Helper()
 	path, err := exec.LookPath(o.argv[0])
 	if err != nil {
 		t.Fatalf("%s is missing: install the Debian package %s", o.argv[0], o.deb)
 	}
 	dir := t.TempDir()
 	cmd := exec.Command(path)
-	cmd.Args = append(append([]string(nil), o.argv...), "-c", script)
+	if file != "" {
+		if err := os.WriteFile(filepath.Join(dir, "t.sh"), []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd.Args = append(append([]string(nil), o.argv...), args...)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=/root"}
 	var out, errs bytes.Buffer
@@ -42,6 +59,9 @@ func (o oracle) run(t testing.TB, script string) result {
 		t.Fatal(err)
 	}
 	code := cmd.ProcessState.ExitCode()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		code = 128 + int(status.Signal())
+	}
 	return result{out.String(), errs.String(), code}
 }
 
@@ -75,6 +95,22 @@ func TestBash(t *testing.T) {
 	for _, file := range []string{"bash.txt", "posix.txt"} {
 		for _, script := range scripts(t, file) {
 			compare(t, "bash", script, realBash.run(t, script))
+		}
+	}
+}
+
+// TestFiles compares scripts in files, where line numbers and names are others and an error does not end the script.
+func TestFiles(t *testing.T) {
+	for _, file := range []string{"bash.txt", "files.txt"} {
+		for _, script := range scripts(t, file) {
+			if strings.Contains(script, "*") {
+				continue // the script's own file is in the directory
+			}
+			want := realBash.runFile(t, script)
+			got := runWith(t, script+"\n", "", "bash", "t.sh")
+			if got.stdout != want.stdout || got.code != want.code {
+				t.Errorf("%s\n--- got %d %q\n--- want %d %q\n--- stderr %q\n--- want %q", script, got.code, got.stdout, want.code, want.stdout, got.stderr, want.stderr)
+			}
 		}
 	}
 }

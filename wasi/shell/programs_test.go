@@ -19,6 +19,8 @@ func programs() map[string]kernel.Program {
 	return map[string]kernel.Program{
 		"cat": runCat, "sort": runSort, "env": runEnv, "sleep": runSleep, "head": runHead, "wc": runWC, "seq": runSeq,
 		"tr": runTr, "rm": runRm, "mkdir": runMkdir, "touch": runTouch, "chmod": runChmod, "ln": runLn, "ls": runLs,
+		"echo": func(p *kernel.Process) int { fmt.Fprintln(p.Stdout(), strings.Join(p.Args()[1:], " ")); return 0 },
+		"init": func(p *kernel.Process) int { <-p.Context().Done(); return 0 },
 		"true": func(*kernel.Process) int { return 0 }, "false": func(*kernel.Process) int { return 1 },
 	}
 }

@@ -137,7 +137,7 @@ const (
 )
 
 // unescapeANSI replaces backslash escapes; stop says that \c was met, which ends all output.
-func unescapeANSI(s string, style ansiStyle) (text string, stop bool) {
+func unescapeANSI(s string, style ansiStyle, isUTF8 bool) (text string, stop bool) {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s, false
 	}
@@ -202,8 +202,17 @@ func unescapeANSI(s string, style ansiStyle) (text string, stop bool) {
 				out = append(out, '\\', c)
 				continue
 			}
-			out = utf8.AppendRune(out, rune(n))
 			i += used
+			if n >= utf8.RuneSelf && !isUTF8 {
+				// A character that the locale does not have.
+				if n > 0xFFFF {
+					out = fmt.Appendf(out, `\U%08X`, n)
+				} else {
+					out = fmt.Appendf(out, `\u%04X`, n)
+				}
+				continue
+			}
+			out = utf8.AppendRune(out, rune(n))
 		case 'c':
 			if style == ansiC {
 				if i+1 < len(s) {

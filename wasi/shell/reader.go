@@ -22,7 +22,10 @@ type source struct {
 	prompts bool // an interactive shell's
 	partial bool // inside a command: the next line has PS2 before it
 	ended   bool
-	first   int // line number of the first line, less one
+	lines   int  // that the parser has finished
+	nested  bool // `((` of the command that is read was made `( (`
+	stopped bool // nothing more is read for the parser that runs
+	first   int  // line number of the first line, less one
 	newline bool
 }
 
@@ -31,6 +34,9 @@ var errInterrupted = errors.New("interrupted")
 
 // Read gives the parser at most one line.
 func (s *source) Read(b []byte) (int, error) {
+	if s.stopped {
+		return 0, io.EOF
+	}
 	if s.rest == "" {
 		line, err := s.line()
 		if line == "" {
@@ -58,6 +64,23 @@ func (s *source) Read(b []byte) (int, error) {
 	s.rest = s.rest[n:]
 	s.read += n
 	return n, nil
+}
+
+// nest makes the parser begin again after `((` that were two subshells and no arithmetic: they get a blank between them.
+func (s *source) nest(err error) bool {
+	var bad syntax.ParseError
+	if s.nested || s.prompts || !errors.As(err, &bad) {
+		return false
+	}
+	text := s.taken.String()
+	at := strings.LastIndex(text[:min(max(int(bad.Pos.Offset())-s.base+1, 0), len(text))], "((")
+	if at < 0 || at > 0 && text[at-1] == '$' {
+		return false
+	}
+	s.rest = text[:at+1] + " " + text[at+1:] + s.rest
+	s.first += s.lines
+	s.nested, s.stopped, s.ended = true, true, false
+	return true
 }
 
 // stringSource reads a script that is a string.
@@ -133,7 +156,7 @@ func (sh *shell) run(src *source) {
 
 // parse runs one parser over a source, up to the end or to a syntax error.
 func (sh *shell) parse(src *source) {
-	src.base, src.read = 0, 0
+	src.base, src.read, src.lines = 0, 0, 0
 	src.taken.Reset()
 	src.newline = true
 	if src.prompts {
@@ -143,14 +166,24 @@ func (sh *shell) parse(src *source) {
 	sh.lineBase = src.first
 	defer func() { sh.lineBase = outer }()
 	parser := newParser()
+	src.stopped = false
+	defer func() { src.stopped = false }()
 	for stmts, err := range parser.InteractiveSeq(src) {
+		// The parser may call again after an error, even when the loop was left: so it is told that the input ends.
+		if src.stopped {
+			continue
+		}
 		if err != nil {
-			src.first = 0
+			if src.nest(err) {
+				continue
+			}
+			src.first, src.partial = 0, false
 			sh.syntaxError(src, err)
 			if !src.prompts {
 				src.ended = true
 			}
-			break
+			src.stopped = true
+			continue
 		}
 		if parser.Incomplete() {
 			continue
@@ -161,6 +194,8 @@ func (sh *shell) parse(src *source) {
 		}
 		base := src.base
 		src.base = src.read
+		src.lines += strings.Count(text, "\n")
+		src.nested = false
 		src.taken.Reset()
 		src.partial = false
 		if n := len(stmts); n > 0 && stmts[n-1] == nil {
@@ -175,9 +210,7 @@ func (sh *shell) parse(src *source) {
 		if sh.usesAliases() {
 			if expanded, line, ok := sh.expandAliases(stmts, text, base); ok {
 				sh.runAliased(expanded, line)
-				if sh.unwind != running {
-					break
-				}
+				src.stopped = sh.unwind != running
 				continue
 			}
 		}
@@ -185,9 +218,7 @@ func (sh *shell) parse(src *source) {
 			continue
 		}
 		sh.runLine(stmts)
-		if sh.unwind != running {
-			break
-		}
+		src.stopped = sh.unwind != running
 	}
 }
 
@@ -202,7 +233,7 @@ func (sh *shell) runAliased(stmts []*syntax.Stmt, line int) {
 // runLine runs the commands of one line. A command that is abandoned ends the line, and with it -c, eval and sourced
 // files, but not a script or an interactive shell.
 func (sh *shell) runLine(stmts []*syntax.Stmt) {
-	if sh.nested > 0 || sh.command_ {
+	if sh.nested > 0 || sh.oneCommand {
 		sh.runTail(stmts)
 		return
 	}

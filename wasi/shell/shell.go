@@ -37,7 +37,7 @@ type shell struct {
 	line         int // LINENO
 	lineBase     int // added to the parser's line numbers: the line where an eval or a function is counted from
 	file         string
-	command_text string // BASH_COMMAND
+	commandLine  string // BASH_COMMAND
 	arithContext string // before a message about an expression: "((: "
 	tail         bool   // the command that runs is the last thing that this process does
 	subshells    int    // BASH_SUBSHELL
@@ -66,7 +66,7 @@ type shell struct {
 	history      *history
 	interactive  bool
 	login        bool
-	command_     bool // -c
+	oneCommand   bool // -c
 	fromStdin    bool
 	terminal     *kernel.TTY
 	reader       *source // what is being read, for `exec` and error messages
@@ -113,8 +113,7 @@ func (sh *shell) posix() bool { return !sh.bash }
 func (sh *shell) fork(o kernel.ForkOptions, body func(sub *shell) int) (*kernel.Process, error) {
 	sub := sh.clone()
 	child, err := sh.p.Fork(func(p *kernel.Process) int {
-		defer sub.vars.drop()
-		defer sub.funcs.drop()
+		defer func() { sub.vars.drop(); sub.funcs.drop() }()
 		sub.p = p
 		sub.enterSubshell()
 		status := sub.protect(func() { sub.status = body(sub) })

@@ -65,7 +65,14 @@ func resolve(files *rootfs.View, path string, args []string) (kernel.Program, []
 	case "sh", "bash", "dash", "ash":
 		return Main, args, nil
 	}
-	return programs()[name], args, nil
+	return func(p *kernel.Process) (status int) {
+		defer func() {
+			if recover() != nil { // arguments that the small command does not know
+				status = 2
+			}
+		}()
+		return programs()[name](p)
+	}, args, nil
 }
 
 // newTree makes a small root file system with the commands in /bin.
@@ -96,6 +103,12 @@ func newTree(t testing.TB) *rootfs.Tree {
 // runShell runs a shell with arguments in a container of its own. A script that takes too long is killed.
 func runShell(t testing.TB, stdin string, args ...string) result {
 	t.Helper()
+	return runWith(t, "", stdin, args...)
+}
+
+// runWith is runShell with a script in the file t.sh of the working directory.
+func runWith(t testing.TB, file, stdin string, args ...string) result {
+	t.Helper()
 	tree := newTree(t)
 	defer tree.Close()
 	table := kernel.NewTable(kernel.TableConfig{Tree: tree, Hostname: "box", Exec: resolve, Limits: kernel.Limits{Processes: 1000}})
@@ -111,9 +124,20 @@ func runShell(t testing.TB, stdin string, args ...string) result {
 	if err := view.Chdir("/tmp/work"); err != nil {
 		t.Fatal(err)
 	}
+	if file != "" {
+		if err := view.WriteFile("/tmp/work/t.sh", []byte(file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var out, errs collector
 	in := kernel.NewFile(&textStream{text: stdin})
 	stdout, stderr := kernel.NewFile(&out), kernel.NewFile(&errs)
+	// Process 1 cannot be killed from inside: the shell is another one.
+	first, err := table.Start(kernel.StartOptions{Path: "/bin/init", Files: tree.View(rootfs.Cred{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.Signal(kernel.SIGKILL) }()
 	done := make(chan kernel.WaitStatus, 1)
 	p, err := table.Start(kernel.StartOptions{
 		Path: "/bin/" + args[0], Args: args, Files: view, Stdin: in, Stdout: stdout, Stderr: stderr,

@@ -14,7 +14,11 @@ func (sh *shell) test(args []string) int {
 	rest := args[1:]
 	if name == "[" {
 		if len(rest) == 0 || rest[len(rest)-1] != "]" {
-			sh.errorf("[: missing `]'")
+			if sh.posix() {
+				sh.errorf("[: missing ]")
+			} else {
+				sh.errorf("[: missing `]'")
+			}
 			return 2
 		}
 		rest = rest[:len(rest)-1]
@@ -356,7 +360,7 @@ func (sh *shell) isSet(name string) bool {
 // testCommand is [[ … ]].
 func (sh *shell) testCommand(c *syntax.TestClause) {
 	sh.line = int(c.Left.Line()) + sh.lineBase
-	sh.node = c
+	sh.note(c)
 	if sh.traps.debug != "" {
 		sh.runDebugTrap()
 	}
@@ -377,7 +381,7 @@ func (sh *shell) testExpr(x syntax.TestExpr) bool {
 	switch x := x.(type) {
 	case *syntax.Word:
 		s := sh.single(x)
-		sh.traceTest("-n", quoteTrace(s))
+		sh.traceTest("-n", sh.quoteTrace(s))
 		return s != ""
 	case *syntax.ParenTest:
 		return sh.testExpr(x.X)
@@ -389,7 +393,7 @@ func (sh *shell) testExpr(x syntax.TestExpr) bool {
 		if w, ok := x.X.(*syntax.Word); ok {
 			s = sh.single(w)
 		}
-		sh.traceTest(x.Op.String(), quoteTrace(s))
+		sh.traceTest(x.Op.String(), sh.quoteTrace(s))
 		e := testExpression{sh: sh, name: "[["}
 		return e.unary(x.Op.String(), s)
 	case *syntax.BinaryTest:
@@ -420,17 +424,17 @@ func (sh *shell) binaryTest(x *syntax.BinaryTest) bool {
 	switch x.Op {
 	case syntax.TsMatch, syntax.TsMatchShort, syntax.TsNoMatch:
 		text := sh.patternOf(right)
-		sh.traceTest(quoteTrace(a), x.Op.String(), text)
+		sh.traceTest(sh.quoteTrace(a), x.Op.String(), text)
 		mode := sh.patternMode()
 		mode.ext = true
 		return sh.matches(text, a, mode) == (x.Op != syntax.TsNoMatch)
 	case syntax.TsReMatch:
 		text := sh.regexOf(right)
-		sh.traceTest(quoteTrace(a), "=~", text)
+		sh.traceTest(sh.quoteTrace(a), "=~", text)
 		return sh.regexMatch(a, text)
 	case syntax.TsBefore, syntax.TsAfter:
 		b := sh.single(right)
-		sh.traceTest(quoteTrace(a), x.Op.String(), quoteTrace(b))
+		sh.traceTest(sh.quoteTrace(a), x.Op.String(), sh.quoteTrace(b))
 		if x.Op == syntax.TsBefore {
 			return a < b
 		}
@@ -439,7 +443,7 @@ func (sh *shell) binaryTest(x *syntax.BinaryTest) bool {
 		return sh.compareFiles(a, x.Op.String(), sh.single(right))
 	}
 	b := sh.single(right)
-	sh.traceTest(quoteTrace(a), x.Op.String(), quoteTrace(b))
+	sh.traceTest(sh.quoteTrace(a), x.Op.String(), sh.quoteTrace(b))
 	sh.arithContext = "[[: "
 	defer func() { sh.arithContext = "" }()
 	n, failure := sh.tryArith(a, 0)

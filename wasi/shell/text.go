@@ -53,10 +53,17 @@ func (sh *shell) source(s *syntax.ProcSubst) string {
 
 // commandText is BASH_COMMAND.
 func (sh *shell) commandText() string {
+	if s, ok := sh.node.(*syntax.Subshell); ok {
+		var parts []string
+		for _, stmt := range s.Stmts {
+			parts = append(parts, nodeText(stmt))
+		}
+		return "( " + strings.Join(parts, "; ") + " )"
+	}
 	if sh.node != nil {
 		return nodeText(sh.node)
 	}
-	return sh.command_text
+	return sh.commandLine
 }
 
 // text is the body of a function as it is exported.
@@ -129,13 +136,16 @@ func (sh *shell) traceDepth() int { return 1 + sh.substDepth + sh.nested }
 func (sh *shell) traceCall(c *syntax.CallExpr, args []string) {
 	words := make([]string, 0, len(args))
 	for _, a := range args {
-		words = append(words, quoteTrace(a))
+		words = append(words, sh.quoteTrace(a))
 	}
 	sh.trace(strings.Join(words, " "))
 }
 
-// quoteTrace quotes a word as set -x shows it.
-func quoteTrace(s string) string {
+// quoteTrace quotes a word as set -x of bash shows it; dash shows it bare.
+func (sh *shell) quoteTrace(s string) string {
+	if sh.posix() {
+		return s
+	}
 	if s == "" {
 		return "''"
 	}

@@ -115,7 +115,7 @@ func (sh *shell) callStack(name string, now *variable) {
 
 // scriptName is the script file that runs, "" for -c and standard input.
 func (sh *shell) scriptName() string {
-	if sh.command_ || sh.fromStdin {
+	if sh.oneCommand || sh.fromStdin {
 		return ""
 	}
 	return sh.name
