@@ -59,7 +59,7 @@ func (s *Server) attachTo(ctx context.Context, open *agentpb.AttachOpen) (*task,
 		return nil, err
 	}
 	t := newTask(open.GetProcess())
-	t.stdinOnce = true
+	t.stdinOnce = !open.GetProcess().GetTty() // a terminal stays open for the next client
 	t.detached = !open.GetOutput()
 	// The exec outlives this call: only its start is bound to it.
 	return t, s.exec(context.WithoutCancel(ctx), c, open.GetExec(), t, open.GetProcess())

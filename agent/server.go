@@ -62,7 +62,7 @@ func NewServer(host Host, config ServerConfig) *Server {
 func GRPCOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(4 * window),
-		grpc.ReadBufferSize(buffer), grpc.WriteBufferSize(buffer), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(buffer), grpc.WriteBufferSize(buffer),
 		grpc.MaxRecvMsgSize(maxMessage),
 	}
 }
@@ -75,7 +75,7 @@ const (
 
 // Serve answers on l until ctx ends, and then lets calls under way finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	g := grpc.NewServer(GRPCOptions()...)
+	g := grpc.NewServer(append(GRPCOptions(), grpc.UnaryInterceptor(recoverCall), grpc.StreamInterceptor(recoverStream))...)
 	agentpb.RegisterAgentServer(g, s)
 	stop := context.AfterFunc(ctx, g.Stop)
 	defer stop()

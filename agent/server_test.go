@@ -246,3 +246,14 @@ func TestErrorsKeepTheirClass(t *testing.T) {
 		t.Fatalf("Attach: %v", err)
 	}
 }
+
+func TestAPanicIsTheErrorOfItsCallOnly(t *testing.T) {
+	c := serve(t, func(p *process) int32 { return 0 })()
+	if _, err := c.Top(t.Context(), "c", nil); !errdefs.IsInternal(err) { // this test's host has no Top
+		t.Fatalf("Top: %v", err)
+	}
+	if _, _, err := c.Get(t.Context(), "c", "/"); !errdefs.IsInternal(err) {
+		t.Fatalf("Get: %v", err)
+	}
+	start(t, c, 1, t.TempDir(), "p")
+}

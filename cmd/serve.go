@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -86,13 +87,14 @@ func cell(ctx context.Context, s streams, args []string) error {
 	var config wasi.CellConfig
 	f := pflag.NewFlagSet("cell", pflag.ContinueOnError)
 	f.StringVar(&config.Socket, "socket", "", "`PATH` of the socket to serve")
+	f.StringVar(&config.Version, "build", "", "what the server calls the build of this binary")
 	if err := parse(f, s, "cell --socket PATH", args); err != nil {
 		return err
 	}
 	if config.Socket == "" {
 		return usageError{errors.New("--socket is missing")}
 	}
-	config.Version, config.Ready = Version+" "+commit(), s.out
+	config.Ready, config.Log = s.out, slog.New(slog.NewTextHandler(s.err, nil))
 	return wasi.RunCell(ctx, config)
 }
 

@@ -85,8 +85,13 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	if err != nil {
 		return s, fmt.Errorf("find the program for cells: %w", err)
 	}
-	version := Version + " " + commit()
-	sandbox := wasi.NewSandbox(wasi.SandboxConfig{Executable: executable, RuntimeDir: cells, Version: version, Server: instance, Log: log})
+	version, err := build(executable)
+	if err != nil {
+		return s, fmt.Errorf("find the program for cells: %w", err)
+	}
+	sandbox := wasi.NewSandbox(wasi.SandboxConfig{
+		Executable: executable, Arguments: []string{"cell", "--build", version},
+		RuntimeDir: cells, Version: version, Server: instance, Log: log})
 	s.close = append(s.close, sandbox.Close)
 	s.engine, err = runtime.New(ctx, runtime.Config{
 		DataDir: config.DataDir, InstanceID: instance, Version: Version, GitCommit: commit(), Log: log,

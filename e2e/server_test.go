@@ -3,11 +3,8 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,15 +75,6 @@ func (s *server) start() error {
 		log, err := os.ReadFile(s.log.Name())
 		return errors.Join(fmt.Errorf("the server ended at its start:\n%s", log), err)
 	}
-}
-
-func (s *server) client() *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", s.socket())
-		}}}
 }
 
 // signal ends the server by a signal and waits for it. Its containers go on.

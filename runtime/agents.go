@@ -222,6 +222,7 @@ func (e *Engine) agentGone(l *link) {
 		if r.Agent != l.ID() {
 			continue
 		}
+		e.loseExecs(c)
 		e.lost(c, r, why)
 	}
 	l.becomeReady()

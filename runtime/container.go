@@ -98,9 +98,6 @@ type container struct {
 
 func (c *container) record() *record { return c.current.Load() }
 
-// name is what error texts call the container where dockerd uses its name.
-func (c *container) name() string { return c.record().Name }
-
 // definition loads what the container was created as.
 func (e *Engine) definition(c *container) (*definition, error) {
 	c.mu.Lock()

@@ -35,7 +35,6 @@ func mergeConfig(user *types.Config, image dockerspec.DockerOCIImageConfig) {
 	if len(user.Entrypoint) == 0 {
 		if len(user.Cmd) == 0 {
 			user.Cmd = image.Cmd
-			user.ArgsEscaped = image.ArgsEscaped //nolint:staticcheck // Docker shows it
 		}
 		if user.Entrypoint == nil {
 			user.Entrypoint = image.Entrypoint

@@ -56,8 +56,10 @@ func (e *Engine) start(ctx context.Context, c *container, byPolicy bool) error {
 		return err
 	}
 	run := c.record().Run + 1
-	c.setStarting(run)
-	defer c.setStarting(0)
+	c.mu.Lock()
+	c.starting = run
+	c.mu.Unlock()
+	defer e.endStarting(c)
 	l, reply, err := e.startOnAgent(ctx, c, d, run)
 	if err != nil {
 		return e.startFailed(c, d, err)
@@ -115,26 +117,25 @@ func (e *Engine) startStored(c *container, d *definition, l *link, run int64, re
 	}
 	waiting := c.attachments
 	c.attachments = nil
-	early := c.early
-	c.starting, c.early = 0, nil
 	c.mu.Unlock()
 	for _, a := range waiting {
 		a.start(l, reply.GetOffset())
 	}
 	e.containerEvent(c, d, events.ActionStart)
 	e.watchHealth(c, d)
-	if early != nil {
-		e.spawn(early) // the answer to the start need not wait for it
-	}
+	e.endStarting(c)
 	return nil
 }
 
-func (c *container) setStarting(run int64) {
+// endStarting ends a start, recorded or not; an exit that came meanwhile is applied now, and the start is answered
+// without waiting for that.
+func (e *Engine) endStarting(c *container) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.starting = run
-	if run == 0 {
-		c.early = nil
+	early := c.early
+	c.starting, c.early = 0, nil
+	c.mu.Unlock()
+	if early != nil {
+		e.spawn(early)
 	}
 }
 
@@ -158,7 +159,7 @@ func (e *Engine) startFailed(c *container, d *definition, cause error) error {
 	if err != nil {
 		return errors.Join(cause, err)
 	}
-	c.setStarting(0)
+	e.endStarting(c)
 	c.notifyFailedStart()
 	if d.HostConfig.AutoRemove {
 		if err := e.remove(c, RemoveOptions{Volumes: true}); err != nil {

@@ -37,12 +37,12 @@ func TestSleeperIsSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	used := func() uint64 {
+	used := func() int64 {
 		runtime.GC()
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return m.HeapInuse + m.StackInuse
+		return int64(m.HeapInuse + m.StackInuse)
 	}
 	before := used()
 	for i := range sleepers {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -61,7 +62,10 @@ func TestGigabyteIsNotBuffered(t *testing.T) {
 		w.Send(200, "", fmt.Append(nil, n))
 		return err
 	})
-	client := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial(network, address) }}}
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}}}
 	defer client.CloseIdleConnections()
 	for _, length := range []int64{size, -1} {
 		request, err := http.NewRequest("PUT", "http://d/", io.NopCloser(&zeros{size}))

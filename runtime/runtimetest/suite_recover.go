@@ -75,6 +75,8 @@ func agentsCrash(t *testing.T, dir string, m Machine) {
 	id := s.Run("", "sleep", "1000")
 	removed := s.Create("", container.Config{Cmd: []string{"sleep", "1000"}}, container.HostConfig{AutoRemove: true})
 	s.Start(removed)
+	exec, session := s.Exec(id, container.ExecCreateRequest{AttachStdout: true, Cmd: []string{"sh", "-c", "echo up; sleep 1000"}})
+	session.Await(t, 1, "up")
 	w, wr := s.Waiting(id, container.WaitConditionNextExit), s.Waiting(removed, container.WaitConditionRemoved)
 	m.Crash()
 	if got := s.Code(w); got != 137 {
@@ -85,6 +87,10 @@ func agentsCrash(t *testing.T, dir string, m Machine) {
 	}
 	if st := s.State(id); st.Status != container.StateExited || !strings.Contains(st.Error, "agent ended") {
 		t.Errorf("state %+v", st)
+	}
+	<-session.done // with an error or without: its process is gone
+	if in, err := s.ExecInspect(s.Ctx(), exec); err != nil || in.Running || in.ExitCode == nil || *in.ExitCode != 137 {
+		t.Errorf("exec %+v, %v", in, err)
 	}
 	w = s.Waiting(id, container.WaitConditionNextExit)
 	s.Start(id) // on another agent

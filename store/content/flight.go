@@ -24,7 +24,6 @@ type flight struct {
 
 	mu        sync.Mutex
 	listeners []*listener
-	current   int64
 	total     int64
 }
 

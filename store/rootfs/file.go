@@ -13,7 +13,9 @@ import (
 
 // Flags of OpenFile besides those of package os.
 const (
-	O_NOFOLLOW  = 1 << 28 // ELOOP if the last component is a symbolic link
+	//lint:ignore ST1003 as os.O_CREATE is called
+	O_NOFOLLOW = 1 << 28 // ELOOP if the last component is a symbolic link
+	//lint:ignore ST1003 as os.O_CREATE is called
 	O_DIRECTORY = 1 << 29 // ENOTDIR if it is not a directory
 )
 

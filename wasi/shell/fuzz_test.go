@@ -23,7 +23,7 @@ func FuzzScript(f *testing.F) {
 		"while :; do :; done", "f() { f; }; f", "f() { f | f; }; f", ":(){ :|:& };:", "x=x; while :; do x=$x$x; done", "echo {1..999999999}",
 		"a[9999999999999]=1; echo ${!a[@]}", "read x; cat; wait", "((x=x+x)); x=x; echo $((x))", "printf '%999999999d' 1", "trap 'kill $$' EXIT; exit",
 		"sleep 1000 & wait", "[[ aaaaaaaaaaaaaaaaaaaaaaaaaaaaab == *(a|aa)*(a)*(aa)c ]]", "until false; do break 0; done", "exec 3<&3; exec <&-; cat", "eval 'eval $BASH_COMMAND'",
-		"declare -n a=b b=a; echo $a", "select x in; do :; done", "echo ${x:1:-5} ${@:-9}", "case x in *(*|*(x)*)) ;; esac", "coproc cat; read x <&${COPROC[0]}",
+		"declare -n a=b b=a; echo $a", "select x in; do :; done", "echo ${x:1:-5} ${@:-9}", "case x in *(*|*(x)*)) ;; esac", "()$()", "A=&0000000000\xd200", "echo a &&\n)\n", "coproc cat; read x <&${COPROC[0]}",
 	} {
 		f.Add(s)
 	}

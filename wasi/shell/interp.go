@@ -267,7 +267,6 @@ func (sh *shell) startStage(j *job, s *syntax.Stmt, files map[int]*kernel.File) 
 	o := kernel.ForkOptions{Files: files}
 	sh.groupOptions(&o, j)
 	child, err := sh.fork(o, func(sub *shell) int {
-		sub.status = sh.status
 		sub.tailStmt(s)
 		return sub.status
 	})

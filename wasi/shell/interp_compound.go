@@ -298,6 +298,9 @@ func (sh *shell) letClause(c *syntax.LetClause) {
 }
 
 func (sh *shell) declareFunction(c *syntax.FuncDecl) {
+	if c.Name == nil {
+		sh.fatal(2, "syntax error near unexpected token `)'")
+	}
 	name := c.Name.Value
 	if f := sh.funcs.byName[name]; f != nil && f.readonly {
 		sh.errorf("%s: readonly function", name)

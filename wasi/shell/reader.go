@@ -74,13 +74,29 @@ func (s *source) nest(err error) bool {
 	}
 	text := s.taken.String()
 	at := strings.LastIndex(text[:min(max(int(bad.Pos.Offset())-s.base+1, 0), len(text))], "((")
-	if at < 0 || at > 0 && text[at-1] == '$' {
+	if at < 0 || at > 0 && text[at-1] == '$' || closesTogether(text[at+1:]) {
 		return false
 	}
 	s.rest = text[:at+1] + " " + text[at+1:] + s.rest
 	s.first += s.lines
 	s.nested, s.stopped, s.ended = true, true, false
 	return true
+}
+
+// closesTogether says whether the parenthesis that text begins with is closed by the first of two: then it is arithmetic.
+func closesTogether(text string) bool {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i+1 < len(text) && text[i+1] == ')'
+			}
+		}
+	}
+	return false
 }
 
 // stringSource reads a script that is a string.
@@ -158,7 +174,7 @@ func (sh *shell) run(src *source) {
 func (sh *shell) parse(src *source) {
 	src.base, src.read, src.lines = 0, 0, 0
 	src.taken.Reset()
-	src.newline = true
+	src.newline = src.rest == "" || strings.HasSuffix(src.rest, "\n")
 	if src.prompts {
 		src.rest = ""
 	}

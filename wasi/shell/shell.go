@@ -138,7 +138,7 @@ func (sh *shell) clone() *shell {
 	sub.dirs = slices.Clone(sh.dirs)
 	sub.traps = sh.traps.inherited()
 	sub.jobs = sh.jobs.inherited()
-	sub.out = nil
+	sub.out, sub.readBuffer = nil, nil
 	sub.cache = patternCache{}
 	sub.regexps = regexpCache{}
 	sub.procSubsts = nil

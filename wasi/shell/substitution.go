@@ -31,6 +31,7 @@ func (sh *shell) commandSubst(c *syntax.CmdSubst) string {
 			sub.opts.errexit = false
 		}
 		sub.noErrexit = 0
+		sub.substDepth++
 		if len(c.Stmts) == 1 {
 			sub.tailStmt(c.Stmts[0])
 		} else {
