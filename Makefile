@@ -4,6 +4,7 @@ VERSION ?= 0.1.0-dev
 BIN     ?= bin/sockerless
 LDFLAGS := -s -w -X github.com/sockerless/sockerless/cmd.Version=$(VERSION)
 export CGO_ENABLED ?= 0
+export GOFLAGS     ?= -trimpath
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   := linux/amd64 linux/arm64 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64
@@ -14,7 +15,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 build: ## build bin/sockerless
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) .
 
 demo: build ## run a real job through a server of its own and show the result
 	@e2e/demo/run $(BIN)

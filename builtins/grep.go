@@ -27,6 +27,7 @@ type grepCall struct {
 	include, exclude, excludeDirs []string
 	label                         string
 	match                         grepMatcher
+	lines                         *lineReader // one for all files
 	matched, trouble              bool
 }
 
@@ -143,6 +144,11 @@ func grep(p *Process) int {
 	if g.max == 0 {
 		return 1
 	}
+	delim := byte('\n')
+	if g.zero {
+		delim = 0
+	}
+	g.lines = newLineReader(nil, delim)
 	g.run(operands)
 	status = 1
 	switch {

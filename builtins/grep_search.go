@@ -23,29 +23,24 @@ type grepSearch struct {
 }
 
 func (s *grepSearch) run(r io.Reader) error {
-	delim := byte('\n')
-	if s.zero {
-		delim = 0
-	}
-	first := make([]byte, blockSize)
-	n, err := io.ReadAtLeast(r, first, 1)
-	if err == io.EOF {
-		return nil
-	}
-	if err != nil {
+	lines := s.lines
+	lines.reset(r)
+	if err := lines.fill(); err != nil {
 		return err
 	}
-	first = first[:n]
 	looks := s.grepCall.binary != "text" && !s.zero
 	if looks {
-		s.binary = isBinary(first)
+		s.binary = isBinary(lines.peek())
 	}
 	if s.binary && s.grepCall.binary == "without-match" {
 		return nil
 	}
 	printing := !s.count && !s.list && !s.listWithout && !s.quiet
-	lines := newLineReader(io.MultiReader(bytes.NewReader(first), r), delim)
+	must := s.required()
 	for {
+		if must != nil && s.tail == 0 {
+			s.pass(must, looks)
+		}
 		line, ended, err := lines.next()
 		if err == io.EOF {
 			return nil
@@ -104,6 +99,42 @@ func (s *grepSearch) run(r io.Reader) error {
 			return nil
 		}
 	}
+}
+
+// required is a text that every line to be selected contains; nil if there is none, or every line must be looked at.
+func (s *grepSearch) required() []byte {
+	if s.invert || s.before > 0 || s.after > 0 || s.left == 0 || len(s.match.res) != 1 || s.match.every {
+		return nil
+	}
+	re := s.match.res[0]
+	if len(re.literal) > 0 {
+		return re.literal
+	}
+	if len(re.must) > 0 {
+		return re.must
+	}
+	return nil
+}
+
+// pass goes over the whole lines in the buffer that lack the required text.
+func (s *grepSearch) pass(must []byte, looks bool) {
+	block := s.lines.peek()
+	end := len(block)
+	if at := bytes.Index(block, must); at >= 0 {
+		end = at
+	}
+	end = bytes.LastIndexByte(block[:end], s.lines.delim) + 1
+	if end == 0 {
+		return
+	}
+	if s.number {
+		s.line += bytes.Count(block[:end], []byte{s.lines.delim})
+	}
+	if looks && !s.binary {
+		s.binary = isBinary(block[:end])
+	}
+	s.at += int64(end)
+	s.lines.skip(end)
 }
 
 // context prints what is held, and "--" where lines have been left out.

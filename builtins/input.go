@@ -74,6 +74,25 @@ func newLineReader(r io.Reader, delim byte) *lineReader {
 	return &lineReader{r: r, delim: delim, buf: make([]byte, blockSize)}
 }
 
+// reset begins with another stream in the same memory.
+func (l *lineReader) reset(r io.Reader) { *l = lineReader{r: r, delim: l.delim, buf: l.buf} }
+
+// fill reads a first block, which peek then shows. At the end of the stream there is none, and no error.
+func (l *lineReader) fill() error {
+	n, err := io.ReadAtLeast(l.r, l.buf, 1)
+	l.end = n
+	if err == io.EOF {
+		l.err, err = err, nil
+	}
+	return err
+}
+
+// peek is what is buffered.
+func (l *lineReader) peek() []byte { return l.buf[l.start:l.end] }
+
+// skip passes over the next n buffered bytes.
+func (l *lineReader) skip(n int) { l.start += n }
+
 // next returns the next line without its delimiter, valid until the following call, and whether the delimiter was
 // there (it may be missing from the last line). The error is io.EOF after the last line.
 func (l *lineReader) next() (line []byte, ended bool, err error) {

@@ -184,15 +184,18 @@ func (s *sorter) prepare() string {
 // sort sorts in place. The extent of the first key is found once for every line.
 func (s *sorter) sort(lines [][]byte) {
 	if len(s.keys) == 0 {
-		slices.SortStableFunc(lines, s.compare)
+		slices.SortFunc(lines, s.compare) // equal lines are the same bytes: their order cannot be seen
 		return
 	}
-	type entry struct{ line, key []byte }
+	type entry struct {
+		line, key []byte
+		at        int // keeps the sort stable where it must be
+	}
 	entries := make([]entry, len(lines))
 	for i, line := range lines {
-		entries[i] = entry{line, s.keys[0].extent(line, s.tab)}
+		entries[i] = entry{line, s.keys[0].extent(line, s.tab), i}
 	}
-	slices.SortStableFunc(entries, func(a, b entry) int {
+	slices.SortFunc(entries, func(a, b entry) int {
 		if c := s.keys[0].compare(a.key, b.key, s.salt); c != 0 {
 			return c
 		}
@@ -202,7 +205,10 @@ func (s *sorter) sort(lines [][]byte) {
 				return c
 			}
 		}
-		return s.lastResort(a.line, b.line)
+		if c := s.lastResort(a.line, b.line); c != 0 {
+			return c
+		}
+		return a.at - b.at
 	})
 	for i := range entries {
 		lines[i] = entries[i].line

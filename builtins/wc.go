@@ -81,6 +81,7 @@ func wc(p *Process) int {
 		out.WriteByte('\n')
 	}
 	var total wcCount
+	buf := make([]byte, copySize)
 	for _, name := range names {
 		var n wcCount
 		r, err := p.openInput(name)
@@ -90,9 +91,9 @@ func wc(p *Process) int {
 			continue
 		}
 		if which.w || which.L {
-			n, err = countText(r)
+			n, err = countText(r, buf)
 		} else {
-			n, err = countLines(r, which.l, which.m)
+			n, err = countLines(r, buf, which.l, which.m)
 		}
 		r.Close()
 		if p.Context.Err() != nil {
@@ -150,9 +151,8 @@ func (p *Process) wcWidth(names []string) int {
 	return max(len(fmt.Sprint(width)), least)
 }
 
-// countLines counts bytes, and lines and characters where asked.
-func countLines(r io.Reader, lines, chars bool) (n wcCount, err error) {
-	buf := make([]byte, copySize)
+// countLines counts bytes, and lines and characters where asked; buf is room to read into.
+func countLines(r io.Reader, buf []byte, lines, chars bool) (n wcCount, err error) {
 	held := 0 // bytes of a character that a read cut
 	for {
 		m, err := r.Read(buf[held:])
@@ -185,8 +185,7 @@ func countLines(r io.Reader, lines, chars bool) (n wcCount, err error) {
 }
 
 // countText counts everything.
-func countText(r io.Reader) (n wcCount, err error) {
-	buf := make([]byte, blockSize)
+func countText(r io.Reader, buf []byte) (n wcCount, err error) {
 	inWord := false
 	column := int64(0)
 	held := 0

@@ -46,6 +46,15 @@ func file(name string, mode int64, data string) entry {
 	return entry{tar.Header{Name: name, Mode: mode}, []byte(data)}
 }
 
+// programs are entries in /bin that the sandbox takes for native programs, and runs its own in place of.
+func programs(names ...string) []entry {
+	list := []entry{{tar.Header{Name: "bin/", Typeflag: tar.TypeDir, Mode: 0o755}, nil}}
+	for _, n := range names {
+		list = append(list, file("bin/"+n, 0o755, "\x7fELF\x02\x01\x01"))
+	}
+	return list
+}
+
 // layeredImage is an image for a platform with a layer for each tar.
 func layeredImage(t *testing.T, platform v1.Platform, config v1.Config, tars ...[]byte) v1.Image {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 type server struct {
 	dir    string // short: unix sockets live in it
 	args   []string
+	within []string // the command, if any, that runs the server's as its arguments
 	cmd    *exec.Cmd
 	exited chan struct{} // closed once cmd has been waited for
 	log    *os.File
@@ -45,7 +47,8 @@ func (s *server) environment() []string {
 
 // start runs the server and returns once it says that it answers.
 func (s *server) start() error {
-	cmd := exec.Command(binary, append([]string{"serve", "--listen", s.host(), "--data-dir", s.data()}, s.args...)...)
+	line := slices.Concat(s.within, []string{binary, "serve", "--listen", s.host(), "--data-dir", s.data()}, s.args)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Stderr, cmd.Env = s.log, s.environment()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -40,11 +40,9 @@ func (sh *shell) findProgram(name string) (string, error) {
 func (sh *shell) searchPath(name, path string) (string, error) {
 	found := error(syscall.ENOENT)
 	for dir := range strings.SplitSeq(path, ":") {
-		candidate := name
+		candidate := "./" + name
 		if dir != "" {
 			candidate = strings.TrimSuffix(dir, "/") + "/" + name
-		} else {
-			candidate = "./" + name
 		}
 		err := sh.executable(candidate)
 		if err == nil {

@@ -275,9 +275,6 @@ func (sh *shell) alias(args []string) int {
 	rest := skipDashes(args[1:])
 	if len(rest) > 0 && rest[0] == "-p" {
 		rest = rest[1:]
-		if len(rest) == 0 {
-			args = args[:1]
-		}
 	}
 	show := func(name string) {
 		value := sh.aliases[name]

@@ -118,7 +118,6 @@ type declFlags struct {
 	array, assoc                 bool
 	global, print, funcs, fnames bool
 	inherit                      bool
-	name                         bool
 }
 
 func (sh *shell) declFlags(command string, opts []string) (f declFlags, ok bool) {

@@ -243,7 +243,7 @@ func (e *editor) write(text string) {
 func (e *editor) complete() {
 	e.tabs++
 	from := e.at
-	for from > 0 && strings.IndexRune(" \t;|&<>()", e.line[from-1]) < 0 {
+	for from > 0 && !strings.ContainsRune(" \t;|&<>()", e.line[from-1]) {
 		from--
 	}
 	word := string(e.line[from:e.at])

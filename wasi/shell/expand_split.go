@@ -61,47 +61,18 @@ func (sh *shell) expandBraces(w *syntax.Word) []*syntax.Word {
 	if !syntax.SplitBraces(split) {
 		return nil
 	}
-	if braceCount(split) > maxBraces {
-		sh.fatal(1, "brace expansion: more than %d words", maxBraces)
+	var words []*syntax.Word
+	for word, err := range expand.BracesSeq(nil, split) {
+		if err != nil || len(words) == maxBraces {
+			sh.fatal(1, "brace expansion: more than %d words", maxBraces)
+		}
+		words = append(words, word)
 	}
-	return expand.Braces(split)
+	return words
 }
 
 // maxBraces bounds the words of one brace expansion.
 const maxBraces = 2_000_000
-
-// braceCount is how many words a split word becomes.
-func braceCount(w *syntax.Word) float64 {
-	total := 1.0
-	for _, part := range w.Parts {
-		br, ok := part.(*syntax.BraceExp)
-		if !ok {
-			continue
-		}
-		n := 0.0
-		if br.Sequence {
-			from, err1 := strconv.ParseInt(br.Elems[0].Lit(), 10, 64)
-			to, err2 := strconv.ParseInt(br.Elems[1].Lit(), 10, 64)
-			if n = 256; err1 == nil && err2 == nil {
-				n = float64(to) - float64(from)
-				if n < 0 {
-					n = -n
-				}
-				if len(br.Elems) > 2 {
-					if step, err := strconv.ParseInt(br.Elems[2].Lit(), 10, 64); err == nil && step != 0 {
-						n /= float64(max(step, -step))
-					}
-				}
-			}
-		} else {
-			for _, e := range br.Elems {
-				n += braceCount(e)
-			}
-		}
-		total *= max(n, 1)
-	}
-	return total
-}
 
 // tildeLiteral adds literal text whose unquoted tilde prefixes stand for home directories.
 func (b *fieldBuilder) tildeLiteral(s string, partIndex, partCount int) {

@@ -211,7 +211,6 @@ func (sh *shell) assignArray(name string, array *syntax.ArrayExpr, appending boo
 	type element struct {
 		index    int64
 		value    string
-		append   bool
 		explicit bool
 	}
 	var elems []element

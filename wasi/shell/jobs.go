@@ -19,7 +19,6 @@ type job struct {
 	procs      []*jobProcess
 	text       string
 	foreground bool
-	told       bool // its end was reported
 	disowned   bool
 	nohup      bool
 }

@@ -83,14 +83,6 @@ func unescapePattern(text string) string {
 	return b.String()
 }
 
-// escapePattern quotes what is special in a pattern, so that it stands for text itself.
-func escapePattern(text string) string {
-	if !strings.ContainsAny(text, patternSpecial) {
-		return text
-	}
-	return string(appendEscaped(nil, text))
-}
-
 // patternSpecial are the bytes that mean something in some place of a pattern.
 const patternSpecial = `*?[]\-!^@+()|:=.`
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -158,18 +157,16 @@ func (sh *shell) closeSubsts(keep int) {
 // readByte reads one byte of a descriptor; the error is io.EOF at its end.
 func (sh *shell) readByte(fd int) (byte, error) {
 	var b [1]byte
-	for {
-		n, err := sh.p.Read(sh.p.Context(), fd, b[:])
-		switch {
-		case n == 1:
-			return b[0], nil
-		case errors.Is(err, kernel.ErrKilled):
-			panic(abandoned{exit: true})
-		case err == nil:
-			return 0, io.EOF
-		}
-		return 0, err
+	n, err := sh.p.Read(sh.p.Context(), fd, b[:])
+	switch {
+	case n == 1:
+		return b[0], nil
+	case errors.Is(err, kernel.ErrKilled):
+		panic(abandoned{exit: true})
+	case err == nil:
+		return 0, io.EOF
 	}
+	return 0, err
 }
 
 // readLine reads a line of standard input for select; not ok at the end.
@@ -184,29 +181,5 @@ func (sh *shell) readLine() (string, bool) {
 			return line.String(), true
 		}
 		line.WriteByte(c)
-	}
-}
-
-// readWhole reads a file of the container.
-func (sh *shell) readWhole(path string) ([]byte, error) {
-	f, err := sh.p.OpenFile(path, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var out []byte
-	buffer := make([]byte, 16<<10)
-	for {
-		n, err := f.Read(sh.p.Context(), buffer)
-		out = append(out, buffer[:n]...)
-		if err == io.EOF {
-			return out, nil
-		}
-		if err != nil {
-			return out, err
-		}
-		if len(out) > maxSubstitution {
-			return nil, errors.New("file is too large")
-		}
 	}
 }

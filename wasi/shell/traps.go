@@ -19,7 +19,6 @@ type traps struct {
 	running  bool // inside DEBUG, ERR or RETURN
 	queue    []kernel.Signal
 	shown    map[string]string // what a subshell's trap lists: the parent's
-	fatal    map[kernel.Signal]bool
 }
 
 // savedTraps are the traps that a function does not inherit.

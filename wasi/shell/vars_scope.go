@@ -9,7 +9,6 @@ type frame struct {
 	saved  []savedVar
 	params []string // the caller's positional parameters
 	source bool
-	args   bool     // params are to be restored
 	opts   *options // restored at the end, after `local -`
 	loops  int
 	traps  savedTraps
