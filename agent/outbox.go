@@ -46,6 +46,13 @@ func (o *outbox) acknowledge(sequence int64) {
 	o.events = slices.Delete(o.events, 0, i)
 }
 
+// Unacknowledged counts the exits that no server has acknowledged yet: an agent that has some does not end for being idle.
+func (s *Server) Unacknowledged() int {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	return len(s.events.events)
+}
+
 // Events sends exits, old ones first, and takes acknowledgements.
 func (s *Server) Events(stream agentpb.Agent_EventsServer) error {
 	s.count(0, 1)

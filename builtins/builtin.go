@@ -19,17 +19,19 @@ func Lookup(name string) Func {
 	if f, ok := filesCommands[name]; ok {
 		return f
 	}
-	return textCommands[name]
+	if f, ok := textCommands[name]; ok {
+		return f
+	}
+	return toolCommands[name]
 }
 
 // Names returns the names of all commands, sorted.
 func Names() []string {
-	names := make([]string, 0, len(filesCommands)+len(textCommands))
-	for name := range filesCommands {
-		names = append(names, name)
-	}
-	for name := range textCommands {
-		names = append(names, name)
+	names := make([]string, 0, len(filesCommands)+len(textCommands)+len(toolCommands))
+	for _, table := range []map[string]Func{filesCommands, textCommands, toolCommands} {
+		for name := range table {
+			names = append(names, name)
+		}
 	}
 	sort.Strings(names)
 	return names

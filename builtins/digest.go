@@ -22,6 +22,8 @@ func (p *Process) digestKind() digestKind {
 	switch p.Name() {
 	case "md5sum":
 		return digestKind{"MD5", md5.New}
+	case "b2sum":
+		return digestKind{"BLAKE2b", newBlake2b}
 	case "sha1sum":
 		return digestKind{"SHA1", sha1.New}
 	case "sha224sum":

@@ -162,6 +162,7 @@ type psPlan struct {
 	all      bool
 	deselect bool
 	terminal bool // only processes with a terminal
+	session  bool // only processes of the caller's terminal, those without one if it has none
 	own      bool // only the user's own
 	keep     []func(ProcessInfo) bool
 	sort     []string
@@ -179,8 +180,8 @@ func ps(p *Process) int {
 			return 1
 		}
 		args = rest
-	} else if len(args) == 0 {
-		plan.own, plan.terminal = true, true
+	} else {
+		plan.own, plan.session = true, true
 	}
 	opts, operands, status, done := p.parseArgs(psUsage, args)
 	if done {
@@ -330,14 +331,20 @@ func (l *processList) show(plan psPlan) int {
 	columns := psColumns()
 	columns["comm_cmd"] = psColumn{"CMD", -15, func(_ *processList, i ProcessInfo) string { return processName(i) }}
 	var chosen []ProcessInfo
-	uid := l.p.Files.Cred().UID
-	for _, i := range l.p.System.Processes() {
+	uid, tty := l.p.Files.Cred().UID, ""
+	processes := l.p.System.Processes()
+	for _, i := range processes {
+		if i.PID == l.p.System.PID() {
+			tty = i.TTY
+		}
+	}
+	for _, i := range processes {
 		keep := plan.all
 		for _, k := range plan.keep {
 			keep = keep || k(i)
 		}
 		if len(plan.keep) == 0 && !plan.all {
-			keep = (!plan.own || i.UID == uid) && (!plan.terminal || i.TTY != "")
+			keep = (!plan.own || i.UID == uid) && (!plan.terminal || i.TTY != "") && (!plan.session || i.TTY == tty)
 		}
 		if keep != plan.deselect {
 			chosen = append(chosen, i)

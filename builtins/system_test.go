@@ -80,7 +80,7 @@ func TestPs(t *testing.T) {
 		{PID: 7, PPID: 1, PGID: 7, SID: 1, UID: 1, State: 'S', Started: now.Add(-2 * time.Hour), Args: []string{"sleep", "100"}},
 	}
 	for line, want := range map[string]string{
-		"ps":                  "    PID TTY          TIME CMD\n      1 pts/0    00:00:00 sh\n",
+		"ps":                  "    PID TTY          TIME CMD\n     42 ?        00:00:01 ps\n", // the caller has no terminal: neither do those shown
 		"ps -e":               "    PID TTY          TIME CMD\n      1 pts/0    00:00:00 sh\n     42 ?        00:00:01 ps\n      7 ?        00:00:00 sleep\n",
 		"ps -ef":              "UID          PID    PPID  C STIME TTY          TIME CMD\nroot           1       0  0 11:00 pts/0    00:00:00 /bin/sh -c job\nroot          42       1  0 11:59 ?        00:00:01 ps\ndaemon         7       1  0 10:00 ?        00:00:00 sleep 100\n",
 		"ps -o pid,args -p 7": "    PID COMMAND\n      7 sleep 100\n",

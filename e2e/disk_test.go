@@ -2,12 +2,9 @@ package e2e
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -62,10 +59,70 @@ func TestFullDisk(t *testing.T) {
 	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
-	s.ok(t, "run", "--name", "earlier", "sockerless/base", "sh", "-c", "echo said before; exit 4; true")
-}
+	s.fails(t, 4, nil, "run", "--name", "earlier", "sockerless/base", "sh", "-c", "echo said before; exit 4")
+	s.ok(t, "run", "-d", "--name", "running", "sockerless/base", "sleep", "infinity")
+	s.ok(t, "run", "-d", "--name", "ending", "sockerless/base", "sh", "-c", "trap 'exit 6' TERM; echo ready; while :; do sleep 0.1; done")
+	for s.ok(t, "logs", "ending") != "ready" {
+	}
+	s.ok(t, "run", "-d", "--name", "filler", "sockerless/base", "sleep", "infinity")
 
-var _ = fmt.Sprint
-var _ = filepath.Join
-var _ = strings.Cut
-var _ syscall.Signal
+	earlierIsThere := func(when string) {
+		t.Helper()
+		if got := s.ok(t, "ps", "-a", "--format", "{{.Names}}"); got != "filler\nending\nrunning\nearlier" {
+			t.Errorf("%s: docker ps -a lists %q", when, got)
+		}
+		if got := s.ok(t, "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "earlier"); got != "exited 4" {
+			t.Errorf("%s: the earlier container is %q", when, got)
+		}
+		if got := s.ok(t, "logs", "earlier"); got != "said before" {
+			t.Errorf("%s: docker logs: %q", when, got)
+		}
+	}
+	refused := func(when string) {
+		t.Helper()
+		for _, verb := range []string{"create", "run"} {
+			code := map[string]int{"create": 1, "run": 125}[verb]
+			s.fails(t, code, []string{"no space left on the state disk", "needed"}, verb, "--name", "late", "sockerless/base", "true")
+		}
+		earlierIsThere(when)
+	}
+
+	s.fails(t, 1, []string{"No space left on device"}, "exec", "filler", "dd", "if=/dev/zero", "of=/tmp/big", "bs=1M")
+	refused("full")
+	if got := s.ok(t, "exec", "running", "echo", "exec needs no room"); got != "exec needs no room" {
+		t.Errorf("exec on a full disk: %q", got)
+	}
+	s.ok(t, "kill", "-s", "TERM", "ending")
+	if got := s.ok(t, "wait", "ending"); got != "6" {
+		t.Errorf("a container that ends on a full disk: %q", got)
+	}
+	if err := s.signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.start(); err != nil {
+		t.Fatalf("start on a full disk: %v", err)
+	}
+	refused("full, after a restart")
+	if got := s.ok(t, "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "ending"); got != "exited 6" {
+		t.Errorf("a container that ended on a full disk, after a restart: %q", got)
+	}
+	if got := s.ok(t, "inspect", "-f", "{{.State.Running}}", "running"); got != "true" {
+		t.Errorf("running: %q", got)
+	}
+
+	s.ok(t, "exec", "filler", "rm", "/tmp/big")
+	earlierIsThere("room again")
+	if got := s.ok(t, "run", "--rm", "sockerless/base", "echo", "room again"); got != "room again" {
+		t.Errorf("got %q", got)
+	}
+
+	// removing the container that fills the disk is the other way out
+	s.fails(t, 1, []string{"No space left on device"}, "exec", "filler", "dd", "if=/dev/zero", "of=/tmp/big", "bs=1M")
+	refused("full again")
+	s.ok(t, "rm", "-f", "filler")
+	s.ok(t, "run", "--rm", "sockerless/base", "true")
+	s.ok(t, "rm", "-f", "running", "ending", "earlier")
+	if left := s.files(t, "containers"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}

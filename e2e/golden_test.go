@@ -20,18 +20,7 @@ const recordedRegistry = "127.0.0.1:5000"
 // TestGolden makes the calls that were recorded on dockerd 28.5, in their order, and compares the answers field by field.
 // What differs on purpose is listed with its reason in package golden.
 func TestGolden(t *testing.T) {
-	s, err := newServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.remove(t); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := s.start(); err != nil {
-		t.Fatal(err)
-	}
+	s := runningServer(t)
 	for _, r := range []struct{ method, path string }{ // the image that the recorder found
 		{"POST", "/images/create?fromImage=" + registryHost + "/bb&tag=latest"},
 		{"POST", "/images/" + registryHost + "/bb:latest/tag?repo=bb&tag=latest"},

@@ -23,7 +23,7 @@ import (
 // debianBase is what the image "debian" is made of: the packages of a minimal Debian, unpacked and not configured.
 var debianBase = []string{
 	"base-files", "base-passwd", "bash", "bsdutils", "coreutils", "dash", "debianutils", "diffutils", "findutils",
-	"grep", "gzip", "hostname", "libacl1", "libattr1", "libc6", "libc-bin", "libgmp10", "libpcre2-8-0", "libproc2-0", "libsystemd0", "libselinux1", "libssl3",
+	"grep", "gzip", "hostname", "libacl1", "libattr1", "libc6", "libc-bin", "libgmp10", "libpcre2-8-0", "libproc2-0", "libsystemd0", "libcap2", "libgcrypt20", "libgpg-error0", "liblz4-1", "liblzma5", "libzstd1", "libselinux1", "libssl3",
 	"libtinfo6", "mawk", "ncurses-base", "perl-base", "procps", "sed", "tar", "util-linux", "zlib1g",
 }
 

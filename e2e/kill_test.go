@@ -34,20 +34,9 @@ func TestKillLoop(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	s, err := newServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.remove(t); err != nil {
-			t.Error(err)
-		}
-	})
+	s := runningServer(t)
 	var all []*told
 	for round := range rounds {
-		if err := s.start(); err != nil {
-			t.Fatalf("round %d: %v", round, err)
-		}
 		var answers atomic.Int64
 		limit := 1 + random.Int64N(60)
 		enough := make(chan struct{})
@@ -72,9 +61,9 @@ func TestKillLoop(t *testing.T) {
 		for _, l := range lists {
 			all = append(all, l...)
 		}
-	}
-	if err := s.start(); err != nil {
-		t.Fatal(err)
+		if err := s.start(); err != nil {
+			t.Fatalf("after round %d: %v", round, err)
+		}
 	}
 	docker := dockerClient(t, s.host())
 	for _, c := range all {

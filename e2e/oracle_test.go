@@ -31,18 +31,7 @@ func outcomeOf(t *testing.T, cmd *exec.Cmd) outcome {
 // TestSameAsBash runs the same scripts under the real bash with GNU's tools, and in the sandbox on an image of the same
 // Debian, each in a folder of its own, and compares every byte.
 func TestSameAsBash(t *testing.T) {
-	s, err := newServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.remove(t); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := s.start(); err != nil {
-		t.Fatal(err)
-	}
+	s := runningServer(t)
 	image := registryHost + "/debian"
 	docker := func(args ...string) *exec.Cmd {
 		cmd := exec.Command("docker", args...)

@@ -74,6 +74,7 @@ type container struct {
 	op sync.Mutex
 
 	current atomic.Pointer[record]
+	listed  atomic.Pointer[row] // nil before the first list after a start of the server
 
 	// mu guards what follows and the replacing of the record, the write to the state included.
 	mu          sync.Mutex

@@ -63,6 +63,8 @@ func (e *Engine) ContainerCreate(ctx context.Context, opts CreateOptions) (types
 		return none, err
 	}
 	d := define(id, opts, img)
+	e.volumes.use.RLock()
+	defer e.volumes.use.RUnlock()
 	created, err := e.planMounts(id, d)
 	if err != nil {
 		return none, err
@@ -72,6 +74,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, opts CreateOptions) (types
 		return none, err
 	}
 	c := &container{id: id, cached: weak.Make(d)}
+	c.listed.Store(e.newRow(d))
 	c.current.Store(&record{
 		Name: name, Created: time.Now().UTC(), Image: opts.Config.Image, ImageID: img.ID.String(), Status: types.StateCreated,
 		Volumes: d.volumeNames(),
@@ -85,7 +88,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, opts CreateOptions) (types
 	e.mu.Unlock()
 	for _, v := range created {
 		e.volumes.add(v)
-		e.publish(events.VolumeEventType, events.ActionCreate, v.Name, map[string]string{"driver": volumeDriver})
+		e.volumeEvent(events.ActionCreate, v.Name)
 	}
 	e.containerEvent(c, d, events.ActionCreate)
 	return types.CreateResponse{ID: id, Warnings: warnings}, nil

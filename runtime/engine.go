@@ -45,6 +45,8 @@ type Engine struct {
 	cancel     context.CancelFunc
 	background sync.WaitGroup
 
+	networks sync.Map // network's name → the endpoints of all containers that are in it alone, see [Engine.shareNetworks]
+
 	mu         sync.RWMutex
 	closed     bool
 	containers map[string]*container // by id

@@ -35,7 +35,7 @@ func (e *Engine) ContainerInspect(_ context.Context, name string, size bool) (ty
 			OOMKilled: r.OOMKilled, Pid: int(r.Pid), ExitCode: r.ExitCode, Error: r.Error,
 			StartedAt: r.StartedAt.Format(time.RFC3339Nano), FinishedAt: r.FinishedAt.Format(time.RFC3339Nano), Health: c.healthState(),
 		},
-		HostConfig: d.HostConfig, Config: d.Config, Mounts: e.mountPoints(d),
+		HostConfig: d.HostConfig, Config: d.Config, Mounts: e.mountPoints(d.Mounts),
 		GraphDriver: &storage.DriverData{Name: driverName, Data: map[string]string{
 			"ID": c.id, "UpperDir": filepath.Join(e.directory(c.id), "upper"),
 		}},

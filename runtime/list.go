@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/docker/go-units"
@@ -41,14 +40,14 @@ func (e *Engine) ContainerList(ctx context.Context, opts ListOptions) ([]types.S
 		if !q.short(c, r) {
 			continue
 		}
-		d, err := e.definition(c)
+		w, err := e.row(c)
 		if err != nil {
 			continue // it has just been removed
 		}
-		if !q.long(d) {
+		if !q.long(w) {
 			continue
 		}
-		list = append(list, e.summary(c, r, d, opts.Size, images))
+		list = append(list, e.summary(c, r, w, opts.Size, images))
 		if opts.Limit > 0 && len(list) == opts.Limit {
 			break
 		}
@@ -136,7 +135,7 @@ func (f Filters) ports(key string) ([]network.PortRange, error) {
 	return ranges, nil
 }
 
-// short decides by what is always in memory.
+// short decides by the record.
 func (q *query) short(c *container, r *record) bool {
 	f := q.f
 	switch {
@@ -156,24 +155,24 @@ func (q *query) short(c *container, r *record) bool {
 	return f.match("id", c.id) && f.match("name", r.Name, "/"+r.Name)
 }
 
-// long decides by the definition.
-func (q *query) long(d *definition) bool {
+// long decides by what is known of the definition.
+func (q *query) long(w *row) bool {
 	f := q.f
-	if !f.labels("label", d.Config.Labels) {
+	if !f.labels("label", w.labels) {
 		return false
 	}
-	if f.has("volume") && !slices.ContainsFunc(d.Mounts, func(m mountPoint) bool {
+	if f.has("volume") && !slices.ContainsFunc(w.mounts, func(m mountPoint) bool {
 		return f["volume"][m.Name] && m.Name != "" || f["volume"][m.Target] || f["volume"][m.Source] && m.Source != ""
 	}) {
 		return false
 	}
-	if f.has("network") && !f.any("network", func(v string) bool { return d.Networks[v] != nil }) {
+	if f.has("network") && !f.any("network", func(v string) bool { return w.networks[v] != nil }) {
 		return false
 	}
-	if len(q.publish) > 0 && !slices.ContainsFunc(sortedPorts(d.HostConfig.PortBindings), func(p network.Port) bool { return inRanges(p, q.publish) }) {
+	if len(q.publish) > 0 && !slices.ContainsFunc(w.published, func(p network.Port) bool { return inRanges(p, q.publish) }) {
 		return false
 	}
-	return len(q.expose) == 0 || slices.ContainsFunc(sortedPorts(d.Config.ExposedPorts), func(p network.Port) bool { return inRanges(p, q.expose) })
+	return len(q.expose) == 0 || slices.ContainsFunc(w.exposed, func(p network.Port) bool { return inRanges(p, q.expose) })
 }
 
 func inRanges(p network.Port, ranges []network.PortRange) bool {
@@ -183,19 +182,19 @@ func inRanges(p network.Port, ranges []network.PortRange) bool {
 }
 
 // summary is a container's row in docker ps. images remembers what names stand for.
-func (e *Engine) summary(c *container, r *record, d *definition, size bool, images map[string]string) types.Summary {
+func (e *Engine) summary(c *container, r *record, w *row, size bool, images map[string]string) types.Summary {
 	s := types.Summary{
-		ID: c.id, Names: []string{"/" + r.Name}, Image: e.imageName(r, images), ImageID: r.ImageID, Command: d.commandLine(),
-		Created: r.Created.Unix(), Ports: []types.PortSummary{}, Labels: d.Config.Labels, State: c.status(), Status: c.statusLine(r, time.Now()),
-		Mounts: e.mountPoints(d), NetworkSettings: &types.NetworkSettingsSummary{Networks: d.Networks},
+		ID: c.id, Names: []string{"/" + r.Name}, Image: e.imageName(r, images), ImageID: r.ImageID, Command: w.command,
+		Created: r.Created.Unix(), Ports: []types.PortSummary{}, Labels: w.labels, State: c.status(), Status: c.statusLine(r, time.Now()),
+		Mounts: e.mountPoints(w.mounts), NetworkSettings: &types.NetworkSettingsSummary{Networks: w.networks},
 	}
-	s.HostConfig.NetworkMode = string(d.HostConfig.NetworkMode)
-	s.HostConfig.Annotations = d.HostConfig.Annotations
+	s.HostConfig.NetworkMode = w.networkMode
+	s.HostConfig.Annotations = w.annotations
 	if h := c.healthSummary(); h != nil {
 		s.Health = h
 	}
 	if r.running() {
-		for _, p := range sortedPorts(d.Config.ExposedPorts) {
+		for _, p := range w.exposed {
 			s.Ports = append(s.Ports, types.PortSummary{PrivatePort: p.Num(), Type: string(p.Proto())})
 		}
 	}
@@ -218,19 +217,6 @@ func (e *Engine) imageName(r *record, images map[string]string) string {
 		return r.Image
 	}
 	return r.ImageID
-}
-
-// commandLine is the command as docker ps shows it.
-func (d *definition) commandLine() string {
-	var b strings.Builder
-	b.WriteString(d.Path)
-	for _, arg := range d.Args {
-		if strings.Contains(arg, " ") {
-			arg = "'" + arg + "'"
-		}
-		b.WriteString(" " + arg)
-	}
-	return b.String()
 }
 
 // status is a container's state, with the removal that is not stored.

@@ -324,9 +324,9 @@ func (e *Engine) mounts(c *container, d *definition) ([]*agentpb.Mount, error) {
 }
 
 // mountPoints is how an inspect and a list show the mounts.
-func (e *Engine) mountPoints(d *definition) []types.MountPoint {
+func (e *Engine) mountPoints(mounts []mountPoint) []types.MountPoint {
 	list := []types.MountPoint{}
-	for _, m := range d.Mounts {
+	for _, m := range mounts {
 		if m.Hidden {
 			continue
 		}

@@ -108,7 +108,9 @@ func (e *Engine) remove(c *container, opts RemoveOptions) error {
 		closed <- nil
 	}
 	var volumes []string
-	if opts.Volumes {
+	if opts.Volumes && slices.ContainsFunc(d.Mounts, func(m mountPoint) bool { return m.Anonymous }) {
+		e.volumes.use.Lock()
+		defer e.volumes.use.Unlock()
 		volumes = e.ownVolumes(c, d)
 	}
 	changes := []state.Change{state.Delete(recordKey + c.id), state.Delete(definitionKey + c.id)}
@@ -127,7 +129,7 @@ func (e *Engine) remove(c *container, opts RemoveOptions) error {
 	for _, name := range volumes {
 		e.volumes.drop(name)
 		err = errors.Join(err, e.volumes.removeFiles(name))
-		e.publish(events.VolumeEventType, events.ActionDestroy, name, map[string]string{"driver": volumeDriver})
+		e.volumeEvent(events.ActionDestroy, name)
 	}
 	e.containerEvent(c, d, events.ActionDestroy)
 	c.notifyRemoval()
@@ -239,8 +241,8 @@ func (e *Engine) ContainerPrune(ctx context.Context, filters Filters) (types.Pru
 		if r.active() || !until.IsZero() && r.Created.After(until) {
 			continue
 		}
-		d, err := e.definition(c)
-		if err != nil || !filters.labels("label", d.Config.Labels) || !filters.noLabels("label!", d.Config.Labels) {
+		w, err := e.row(c)
+		if err != nil || !filters.labels("label", w.labels) || !filters.noLabels("label!", w.labels) {
 			continue
 		}
 		size := diskUsage(e.directory(c.id))

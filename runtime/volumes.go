@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,6 +44,10 @@ func (v *volume) anonymous() bool {
 type volumes struct {
 	dir string
 
+	// use is held for reading from when a container's volumes are looked up until the container is known, and for writing
+	// by who makes or removes volumes: so none goes away between the two.
+	use sync.RWMutex
+
 	mu     sync.Mutex
 	byName map[string]*volume
 }
@@ -50,7 +55,11 @@ type volumes struct {
 // anonymousName is the form of the names that are given to volumes without one.
 var anonymousName = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// loadVolumes reads the records, and removes the files of anonymous volumes whose record is gone: a kill came between.
+// asideForm is the form of the folders in which files wait for their end, see [volumes.setAside]. No volume's name begins so.
+const asideForm = ".removed-*"
+
+// loadVolumes reads the records, and ends the removals that a kill interrupted: the files of anonymous volumes whose record
+// is gone, and those that were set aside.
 func loadVolumes(store state.Store, dir string) (*volumes, error) {
 	s := &volumes{dir: dir, byName: map[string]*volume{}}
 	err := store.Scan(volumeKey, func(key string, value []byte) error {
@@ -69,6 +78,12 @@ func loadVolumes(store state.Store, dir string) (*volumes, error) {
 		return nil, fmt.Errorf("load volumes: %w", err)
 	}
 	for _, entry := range present {
+		if aside, err := filepath.Match(asideForm, entry.Name()); err == nil && aside {
+			if err := s.settle(filepath.Join(dir, entry.Name())); err != nil {
+				return nil, fmt.Errorf("end the removal of a volume: %w", err)
+			}
+			continue
+		}
 		if s.byName[entry.Name()] == nil && anonymousName.MatchString(entry.Name()) {
 			if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
 				return nil, fmt.Errorf("remove files of a removed volume: %w", err)
@@ -121,6 +136,36 @@ func (s *volumes) removeFiles(name string) error {
 		return fmt.Errorf("remove volume %s: %w", name, err)
 	}
 	return nil
+}
+
+// setAside moves the files of a volume to a folder of their own, from which they are removed once the record is gone, or
+// put back if it stays.
+func (s *volumes) setAside(name string) (aside string, err error) {
+	if aside, err = os.MkdirTemp(s.dir, asideForm); err != nil {
+		return "", fmt.Errorf("remove volume %s: %w", name, err)
+	}
+	err = os.Rename(filepath.Join(s.dir, name), filepath.Join(aside, name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // no container has needed it yet
+		return "", errors.Join(fmt.Errorf("remove volume %s: %w", name, err), os.Remove(aside))
+	}
+	return aside, nil
+}
+
+// settle decides about files that were set aside: those of volumes that still are go back, all others go.
+func (s *volumes) settle(aside string) error {
+	entries, err := os.ReadDir(aside)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if s.get(entry.Name()) == nil {
+			continue
+		}
+		if err := os.Rename(filepath.Join(aside, entry.Name()), filepath.Join(s.dir, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(aside)
 }
 
 var volumeName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
