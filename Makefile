@@ -7,7 +7,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -trimpath
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-PLATFORMS   := linux/amd64 linux/arm64 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64
+PLATFORMS   := linux/amd64 linux/arm64 linux/riscv64 darwin/arm64 windows/amd64
 
 .PHONY: help build demo test test-race e2e oracle bench lint cross clean
 

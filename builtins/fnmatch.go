@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -148,4 +149,9 @@ func inClass(class string, r rune) bool {
 		return digit || r >= 'a' && r <= 'f' || r >= 'A' && r <= 'F'
 	}
 	return false
+}
+
+// matchesAny says whether a name matches one of several globs.
+func matchesAny(globs []string, name string) bool {
+	return slices.ContainsFunc(globs, func(glob string) bool { return fnmatch(glob, name, 0) })
 }

@@ -88,7 +88,7 @@ func (c *treeCall) walk(dir, indent string, level int) {
 	}
 	var shown []fs.DirEntry
 	for _, e := range entries {
-		if (c.all || !strings.HasPrefix(e.Name(), ".")) && (!c.dirsOnly || e.IsDir()) && !zipExcluded(c.ignore, e.Name()) {
+		if (c.all || !strings.HasPrefix(e.Name(), ".")) && (!c.dirsOnly || e.IsDir()) && !matchesAny(c.ignore, e.Name()) {
 			shown = append(shown, e)
 		}
 	}

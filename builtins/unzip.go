@@ -109,7 +109,7 @@ func unzip(p *Process) int {
 func (c *unzipCall) each(files []*zip.File) int {
 	var chosen []*zip.File
 	for _, f := range files {
-		if (len(c.include) == 0 || zipExcluded(c.include, f.Name)) && !zipExcluded(c.exclude, f.Name) {
+		if (len(c.include) == 0 || matchesAny(c.include, f.Name)) && !matchesAny(c.exclude, f.Name) {
 			chosen = append(chosen, f)
 		}
 	}

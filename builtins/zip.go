@@ -118,7 +118,7 @@ func (c *zipCall) add(name string) error {
 		return err
 	}
 	stored := c.stored(name)
-	if zipExcluded(c.exclude, stored) || name == c.own || name == "./"+c.own {
+	if matchesAny(c.exclude, stored) || name == c.own || name == "./"+c.own {
 		return nil
 	}
 	h := &zip.FileHeader{Name: stored, Modified: info.ModTime(), Method: zip.Deflate}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -167,9 +166,4 @@ func (c *codec) convert(w io.Writer, r io.Reader) error {
 	}
 	_, err = io.Copy(w, z)
 	return err
-}
-
-// zipExcluded says whether a name matches one of several globs.
-func zipExcluded(globs []string, name string) bool {
-	return slices.ContainsFunc(globs, func(glob string) bool { return fnmatch(glob, name, 0) })
 }

@@ -32,6 +32,11 @@ var compat = []change{
 			(*list)[i].Health = nil
 		}
 	})},
+	{52, "GET /system/df: containers have no Health", on(func(usage *runtime.DiskUsage, _ *extra) {
+		for i := range usage.Containers {
+			usage.Containers[i].Health = nil
+		}
+	})},
 	{52, "GET /images/{name}/json: Author, Comment and Config's fields when they are empty", on(func(v *runtime.ImageInspection, x *extra) {
 		x.add("Author", "").add("Comment", "")
 		x.at("Config").add("Cmd", nil).add("Entrypoint", nil).add("Env", nil).add("Labels", nil).add("OnBuild", nil).
@@ -87,6 +92,11 @@ var compat = []change{
 	{44, "GET /images/json: VirtualSize", on(func(list *[]image.Summary, x *extra) {
 		for i, img := range *list {
 			x.at(strconv.Itoa(i)).add("VirtualSize", img.Size)
+		}
+	})},
+	{44, "GET /system/df: VirtualSize", on(func(usage *runtime.DiskUsage, x *extra) {
+		for i, img := range usage.Images {
+			x.at("Images").at(strconv.Itoa(i)).add("VirtualSize", img.Size)
 		}
 	})},
 	{43, "GET /images/json: <none> for an image without a name", on(func(list *[]image.Summary, _ *extra) {

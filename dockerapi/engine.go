@@ -7,8 +7,10 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/system"
+	"github.com/moby/moby/api/types/volume"
 
 	"github.com/sockerless/sockerless/runtime"
 )
@@ -21,6 +23,8 @@ type Engine interface {
 	streamEngine
 	fileEngine
 	execEngine
+	volumeEngine
+	networkEngine
 }
 
 type systemEngine interface {
@@ -28,6 +32,7 @@ type systemEngine interface {
 	Info(ctx context.Context) (system.Info, error)
 	Auth(ctx context.Context, auth registry.AuthConfig) (registry.AuthResponse, error)
 	Events(ctx context.Context, opts runtime.EventsOptions) (Subscription, error)
+	DiskUsage(ctx context.Context, opts runtime.DiskUsageOptions) (runtime.DiskUsage, error)
 }
 
 type imageEngine interface {
@@ -37,6 +42,7 @@ type imageEngine interface {
 	ImageHistory(ctx context.Context, ref string) ([]image.HistoryResponseItem, error)
 	ImageTag(ctx context.Context, ref, repo, tag string) error
 	ImageRemove(ctx context.Context, ref string, opts runtime.ImageRemoveOptions) ([]image.DeleteResponse, error)
+	ImagePrune(ctx context.Context, filters runtime.Filters) (image.PruneReport, error)
 }
 
 type containerEngine interface {
@@ -54,12 +60,14 @@ type containerEngine interface {
 	ContainerRemove(ctx context.Context, name string, opts runtime.RemoveOptions) error
 	ContainerPrune(ctx context.Context, filters runtime.Filters) (container.PruneReport, error)
 	ContainerTop(ctx context.Context, name, args string) (container.TopResponse, error)
+	ContainerUpdate(ctx context.Context, name string, update container.UpdateConfig) (container.UpdateResponse, error)
 }
 
 type streamEngine interface {
 	ContainerWait(ctx context.Context, name, condition string) (Waiter, error)
 	ContainerAttach(ctx context.Context, name string, opts runtime.AttachOptions) (Attachment, error)
 	ContainerLogs(ctx context.Context, name string, opts runtime.LogsOptions) (Logs, error)
+	ContainerStats(ctx context.Context, name string, opts runtime.StatsOptions) (Stats, error)
 }
 
 type fileEngine interface {
@@ -67,6 +75,7 @@ type fileEngine interface {
 	ContainerStatPath(ctx context.Context, name, path string) (container.PathStat, error)
 	ContainerArchiveGet(ctx context.Context, name, path string) (io.ReadCloser, container.PathStat, error)
 	ContainerArchivePut(ctx context.Context, name, path string, opts runtime.ArchivePutOptions, tar io.Reader) error
+	ContainerExport(ctx context.Context, name string) (io.ReadCloser, error)
 }
 
 type execEngine interface {
@@ -74,6 +83,21 @@ type execEngine interface {
 	ExecInspect(ctx context.Context, id string) (container.ExecInspectResponse, error)
 	ExecStart(ctx context.Context, id string, opts runtime.ExecStartOptions) (Attachment, error)
 	ExecResize(ctx context.Context, id string, rows, columns uint32) error
+}
+
+type volumeEngine interface {
+	VolumeList(ctx context.Context, filters runtime.Filters) (volume.ListResponse, error)
+	VolumeCreate(ctx context.Context, req volume.CreateRequest) (volume.Volume, error)
+	VolumeInspect(ctx context.Context, name string) (volume.Volume, error)
+	VolumeRemove(ctx context.Context, name string, force bool) error
+	VolumePrune(ctx context.Context, filters runtime.Filters) (volume.PruneReport, error)
+}
+
+type networkEngine interface {
+	NetworkList(ctx context.Context, filters runtime.Filters) ([]network.Inspect, error)
+	NetworkInspect(ctx context.Context, name, scope string) (network.Inspect, error)
+	NetworkRemove(ctx context.Context, name string) error
+	NetworkPrune(ctx context.Context, filters runtime.Filters) (network.PruneReport, error)
 }
 
 // Subscription is a [runtime.Subscription].
@@ -98,6 +122,11 @@ type Attachment interface {
 type Logs interface {
 	TTY() bool
 	Each(ctx context.Context, f func(stream byte, line []byte) error) error
+}
+
+// Stats is a [runtime.Stats].
+type Stats interface {
+	Next(ctx context.Context) (container.StatsResponse, error)
 }
 
 // FromRuntime lets the endpoints talk to the real engine.
@@ -136,6 +165,14 @@ func (e runtimeEngine) ContainerLogs(ctx context.Context, name string, opts runt
 		return nil, err
 	}
 	return l, nil
+}
+
+func (e runtimeEngine) ContainerStats(ctx context.Context, name string, opts runtime.StatsOptions) (Stats, error) {
+	s, err := e.Engine.ContainerStats(ctx, name, opts)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (e runtimeEngine) ExecStart(ctx context.Context, id string, opts runtime.ExecStartOptions) (Attachment, error) {

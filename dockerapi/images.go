@@ -78,3 +78,16 @@ func removeImage(c *call) error {
 	}
 	return c.json(http.StatusOK, removed)
 }
+
+// pruneImages serves POST /images/prune.
+func pruneImages(c *call) error {
+	filters, err := runtime.ParseFilters(c.value("filters"))
+	if err != nil {
+		return err
+	}
+	report, err := c.engine.ImagePrune(c.Context(), filters)
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusOK, report)
+}

@@ -17,13 +17,13 @@ func routes() []route {
 		{method: "GET", path: "/info", serve: info},
 		{method: "POST", path: "/auth", serve: auth},
 		{method: "GET", path: "/events", serve: streamEvents},
-		{method: "GET", path: "/system/df", reason: "disk usage is not counted"},
+		{method: "GET", path: "/system/df", serve: diskUsage},
 
 		// Images
 		{method: "GET", path: "/images/json", serve: listImages},
 		{method: "POST", path: "/images/create", serve: pullImage},
 		{method: "GET", path: "/images/search", reason: "registries are not searched"},
-		{method: "POST", path: "/images/prune", reason: "images are removed one by one"},
+		{method: "POST", path: "/images/prune", serve: pruneImages},
 		{method: "GET", path: "/images/get", reason: "images cannot be saved"},
 		{method: "POST", path: "/images/load", reason: "images cannot be loaded, only pulled"},
 		{method: "GET", path: "/images/{name}/json", serve: inspectImage},
@@ -36,7 +36,7 @@ func routes() []route {
 		{method: "GET", path: "/distribution/{name}/json", since: 30, reason: "registries are asked by a pull only"},
 		{method: "POST", path: "/commit", reason: "images cannot be made of containers"},
 		{method: "POST", path: "/build", reason: "images cannot be built"},
-		{method: "POST", path: "/build/prune", since: 31, reason: "images cannot be built"},
+		{method: "POST", path: "/build/prune", since: 31, serve: pruneBuildCache},
 		{method: "POST", path: "/build/cancel", since: 31, reason: "images cannot be built"},
 		{method: "POST", path: "/session", since: 31, reason: "there is no BuildKit here: images cannot be built"},
 		{method: "POST", path: "/grpc", since: 38, reason: "there is no BuildKit here: images cannot be built"},
@@ -49,8 +49,8 @@ func routes() []route {
 		{method: "GET", path: "/containers/{name}/top", serve: top},
 		{method: "GET", path: "/containers/{name}/logs", serve: logs},
 		{method: "GET", path: "/containers/{name}/changes", serve: changes},
-		{method: "GET", path: "/containers/{name}/export", reason: "use GET /containers/{name}/archive?path=/ for a container's files"},
-		{method: "GET", path: "/containers/{name}/stats", reason: "use of resources is not counted"},
+		{method: "GET", path: "/containers/{name}/export", serve: exportContainer},
+		{method: "GET", path: "/containers/{name}/stats", serve: stats},
 		{method: "GET", path: "/containers/{name}/attach/ws", reason: "attaching works by POST /containers/{name}/attach, not over a WebSocket"},
 		{method: "HEAD", path: "/containers/{name}/archive", serve: statArchive},
 		{method: "GET", path: "/containers/{name}/archive", serve: getArchive},
@@ -66,7 +66,7 @@ func routes() []route {
 		{method: "POST", path: "/containers/{name}/wait", serve: wait},
 		{method: "POST", path: "/containers/{name}/attach", serve: attach},
 		{method: "POST", path: "/containers/{name}/exec", serve: createExec},
-		{method: "POST", path: "/containers/{name}/update", reason: "a container's limits cannot be changed"},
+		{method: "POST", path: "/containers/{name}/update", serve: updateContainer},
 		{method: "DELETE", path: "/containers/{name}", serve: removeContainer},
 
 		// Exec
@@ -75,22 +75,22 @@ func routes() []route {
 		{method: "POST", path: "/exec/{name}/resize", serve: resizeExec},
 
 		// Networks
-		{method: "GET", path: "/networks", reason: noNetworks},
-		{method: "GET", path: "/networks/", reason: noNetworks},
+		{method: "GET", path: "/networks", serve: listNetworks},
+		{method: "GET", path: "/networks/", serve: listNetworks},
 		{method: "POST", path: "/networks/create", reason: noNetworks},
-		{method: "POST", path: "/networks/prune", since: 25, reason: noNetworks},
-		{method: "GET", path: "/networks/{name}", reason: noNetworks},
-		{method: "DELETE", path: "/networks/{name}", reason: noNetworks},
+		{method: "POST", path: "/networks/prune", since: 25, serve: pruneNetworks},
+		{method: "GET", path: "/networks/{name}", serve: inspectNetwork},
+		{method: "DELETE", path: "/networks/{name}", serve: removeNetwork},
 		{method: "POST", path: "/networks/{name}/connect", reason: noNetworks},
 		{method: "POST", path: "/networks/{name}/disconnect", reason: noNetworks},
 
 		// Volumes
-		{method: "GET", path: "/volumes", reason: noVolumes},
-		{method: "POST", path: "/volumes/create", reason: noVolumes},
-		{method: "POST", path: "/volumes/prune", since: 25, reason: noVolumes},
-		{method: "GET", path: "/volumes/{name}", reason: noVolumes},
+		{method: "GET", path: "/volumes", serve: listVolumes},
+		{method: "POST", path: "/volumes/create", serve: createVolume},
+		{method: "POST", path: "/volumes/prune", since: 25, serve: pruneVolumes},
+		{method: "GET", path: "/volumes/{name}", serve: inspectVolume},
 		{method: "PUT", path: "/volumes/{name}", since: 42, serve: swarm},
-		{method: "DELETE", path: "/volumes/{name}", reason: noVolumes},
+		{method: "DELETE", path: "/volumes/{name}", serve: removeVolume},
 
 		// Plugins
 		{method: "GET", path: "/plugins", since: 25, serve: listPlugins},
@@ -146,8 +146,7 @@ func routes() []route {
 }
 
 const (
-	noNetworks = "networks cannot be listed or made"
-	noVolumes  = "volumes cannot be listed or made on their own; `-v name:/path` makes one"
+	noNetworks = "there are no networks but the predefined ones"
 	noPlugins  = "there are no plugins"
 )
 

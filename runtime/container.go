@@ -180,13 +180,10 @@ func (e *Engine) spec(c *container, d *definition) (*agentpb.Container, error) {
 		Id: c.id, Hostname: d.Config.Hostname, Domainname: d.Config.Domainname,
 		Directory: e.directory(c.id), Layers: layers, Mounts: mounts, ReadOnly: h.ReadonlyRootfs,
 		ExtraHosts: h.ExtraHosts, DnsSearch: h.DNSSearch,
-		Limits: &agentpb.Limits{Memory: h.Memory, NanoCpus: nanoCPUs(&h.Resources)},
+		Limits: &agentpb.Limits{Memory: h.Memory, NanoCpus: nanoCPUs(&h.Resources), Pids: pidsLimit(&h.Resources)},
 	}
 	for _, a := range h.DNS {
 		s.Dns = append(s.Dns, a.String())
-	}
-	if h.PidsLimit != nil && *h.PidsLimit > 0 {
-		s.Limits.Pids = *h.PidsLimit
 	}
 	return s, nil
 }
@@ -201,6 +198,14 @@ func nanoCPUs(r *types.Resources) int64 {
 		period = 100_000
 	}
 	return r.CPUQuota * 1_000_000_000 / period
+}
+
+// pidsLimit is how many processes a container may have; 0 is any number.
+func pidsLimit(r *types.Resources) int64 {
+	if r.PidsLimit == nil || *r.PidsLimit < 0 {
+		return 0
+	}
+	return *r.PidsLimit
 }
 
 // process is the first process as an agent is told it.

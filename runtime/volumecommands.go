@@ -186,7 +186,7 @@ var volumePruneFilters = filterKeys("all", "label", "label!")
 // VolumePrune removes the volumes that no container has: those without a name of their own or, with the filter all, any. Errors:
 // errdefs.ErrInvalidArgument for a filter.
 func (e *Engine) VolumePrune(_ context.Context, filters Filters) (types.PruneReport, error) {
-	report := types.PruneReport{VolumesDeleted: []string{}}
+	var report types.PruneReport
 	if err := filters.check(volumePruneFilters); err != nil {
 		return report, err
 	}

@@ -20,7 +20,7 @@ func (w *Response) SetHeader(name, value string) {
 	w.extra = append(w.extra, Header{name, value})
 }
 
-// Send answers with a body, which is copied; a nil body and no content type for an answer that has none (201, 204, 304).
+// Send answers with a body, which must not change any more; a nil body and no content type for an answer that has none (201, 204, 304).
 // To a HEAD request only the head is sent.
 func (w *Response) Send(status int, contentType string, body []byte) {
 	w.http.SetStatusCode(status)
@@ -30,7 +30,7 @@ func (w *Response) Send(status int, contentType string, body []byte) {
 	if contentType != "" {
 		w.http.Response.Header.SetContentType(contentType)
 	}
-	w.http.Response.SetBody(body)
+	w.http.Response.SetBodyRaw(body)
 	if w.http.IsHead() { // fasthttp would leave out a 0
 		w.http.Response.Header.SetContentLength(len(body))
 	}

@@ -32,6 +32,7 @@ type hostFS struct {
 	kind   fs.FileMode
 	opts   HostOptions
 	owners *ownerStore // nil without Metadata
+	self   hostSelf
 	closed sync.Once
 }
 
@@ -45,7 +46,7 @@ func NewHostDir(name string, opts HostOptions) (FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host directory: %w", err)
 	}
-	h := &hostFS{base: ".", kind: info.Mode().Type(), opts: opts}
+	h := &hostFS{base: ".", kind: info.Mode().Type(), opts: opts, self: hostSelf{os.Geteuid(), os.Getegid()}}
 	dir := name
 	if !info.IsDir() {
 		if name, err = filepath.EvalSymlinks(name); err != nil {
@@ -79,14 +80,45 @@ func (h *hostFS) Close() (err error) {
 
 // lstat describes a file; errors are bare.
 func (h *hostFS) lstat(name string) (Attr, error) {
-	if a, err := h.fast.lstat(name); err != errNotFast {
-		return a, err
+	a, err := h.fast.lstat(name)
+	if err == errNotFast {
+		var info fs.FileInfo
+		if info, err = h.root.Lstat(name); err != nil {
+			return Attr{}, bare(err)
+		}
+		a = hostAttr(info)
 	}
-	info, err := h.root.Lstat(name)
-	if err != nil {
-		return Attr{}, bare(err)
+	return h.self.toGuest(a), err
+}
+
+// lchown changes the owner on the host; -1 keeps it.
+func (h *hostFS) lchown(name string, uid, gid int) error {
+	uid, gid = h.self.toHost(uid, gid)
+	return h.root.Lchown(name, uid, gid)
+}
+
+// hostSelf is the user and group of the server. What is theirs is root's in a container, as with Docker's rootless mode:
+// a container's root has the rights of that user, and no more.
+type hostSelf struct{ uid, gid int }
+
+func (s hostSelf) toGuest(a Attr) Attr {
+	if s.uid > 0 && int(a.UID) == s.uid {
+		a.UID = 0
 	}
-	return hostAttr(info), nil
+	if s.uid > 0 && int(a.GID) == s.gid {
+		a.GID = 0
+	}
+	return a
+}
+
+func (s hostSelf) toHost(uid, gid int) (int, int) {
+	if s.uid > 0 && uid == 0 {
+		uid = s.uid
+	}
+	if s.uid > 0 && gid == 0 {
+		gid = s.gid
+	}
+	return uid, gid
 }
 
 // open opens an existing file or directory; errors are bare.
@@ -257,7 +289,7 @@ func (n *hostNode) claim(a Attr) error {
 	}
 	keep := false
 	if host.UID != a.UID || host.GID != a.GID {
-		err := n.h.root.Lchown(n.path, int(a.UID), int(a.GID))
+		err := n.h.lchown(n.path, int(a.UID), int(a.GID))
 		keep = err != nil && n.h.owners != nil // else the file is the host user's, as the user of a bind mount expects
 	}
 	if mode := n.h.hostMode(a.Mode); n.kind != fs.ModeSymlink && host.Mode&permBits != mode {
@@ -413,7 +445,7 @@ func (n *hostNode) setOwner(set SetAttr) error {
 	}
 	var refused error
 	if uid >= 0 || gid >= 0 {
-		refused = n.h.root.Lchown(n.path, uid, gid)
+		refused = n.h.lchown(n.path, uid, gid)
 	}
 	if n.kind != fs.ModeSymlink && (set.Mask&SetMode != 0 || refused == nil) {
 		// Also after a chown, which takes away setuid.
@@ -425,8 +457,14 @@ func (n *hostNode) setOwner(set SetAttr) error {
 		return bareOrNil(refused)
 	}
 	key := n.h.owners.key(n.path, host)
-	if refused == nil && n.h.hostMode(want.mode|n.kind) == want.mode {
-		n.h.owners.drop(key)
+	if uid >= 0 && refused == nil {
+		host.UID = uint32(uid)
+	}
+	if gid >= 0 && refused == nil {
+		host.GID = uint32(gid)
+	}
+	if refused == nil && host.UID == want.uid && host.GID == want.gid && n.h.hostMode(want.mode|n.kind) == want.mode {
+		n.h.owners.drop(key) // the host knows all there is to know
 		return nil
 	}
 	return n.h.owners.set(key, want)
@@ -498,5 +536,5 @@ func (h *hostHandle) Stat() (Info, error) {
 	if err != nil {
 		return Info{}, bare(err)
 	}
-	return h.h.info(h.path, hostAttr(info))
+	return h.h.info(h.path, h.h.self.toGuest(hostAttr(info)))
 }

@@ -183,6 +183,16 @@ func TestHostOwners(t *testing.T) {
 			t.Errorf("%+v, %v", info, err)
 		}
 	}
+	// A mode that the host takes does not make it forget an owner that it did not.
+	if err := errors.Join(v.WriteFile("/h", nil, 0o600), v.Chown("/h", 7, 8), v.Chmod("/h", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := other.Stat("/h"); err != nil || info.UID() != 7 || info.GID() != 8 || info.Mode() != 0o755 {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if err := v.Unlink("/h"); err != nil {
+		t.Fatal(err)
+	}
 	f, err := v.OpenFile("/g", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatalf("root opens what its owner may not write: %v", err)
