@@ -84,7 +84,7 @@ func chmod(p *Process) int {
 			p.Errorf("failed to get attributes of %s: %s", quoteName(*reference), strerror(err))
 			return 1
 		}
-		change = modeChange{octal: true, bits: unixBits(info.Mode()), digits: 5}
+		change = modeChange{octal: true, bits: rootfs.UnixMode(info.Mode()), digits: 5}
 	default:
 		if mode == "" && len(operands) > 0 {
 			mode, operands = operands[0], operands[1:]
@@ -149,7 +149,7 @@ func (c *changer) chmod(name string, change modeChange, recursive, operand bool)
 func (c *changer) chmodOne(name string, change modeChange, info *rootfs.Info) {
 	old := info.Mode()
 	mode := change.apply(old, info.IsDir(), c.p.Files.Umask())
-	show := func(m fs.FileMode) string { return fmt.Sprintf("%04o (%s)", unixBits(m), modeString(m)[1:]) }
+	show := func(m fs.FileMode) string { return fmt.Sprintf("%04o (%s)", rootfs.UnixMode(m), modeString(m)[1:]) }
 	if err := c.p.Files.Chmod(name, mode); err != nil {
 		c.fail("changing permissions of %s: %s", quoteName(name), strerror(err))
 		if c.verbose {
@@ -158,9 +158,9 @@ func (c *changer) chmodOne(name string, change modeChange, info *rootfs.Info) {
 		return
 	}
 	switch {
-	case unixBits(old) != unixBits(mode) && (c.verbose || c.changes):
+	case rootfs.UnixMode(old) != rootfs.UnixMode(mode) && (c.verbose || c.changes):
 		fmt.Fprintf(c.out, "mode of %s changed from %s to %s\n", quoteName(name), show(old), show(mode))
-	case unixBits(old) == unixBits(mode) && c.verbose:
+	case rootfs.UnixMode(old) == rootfs.UnixMode(mode) && c.verbose:
 		fmt.Fprintf(c.out, "mode of %s retained as %s\n", quoteName(name), show(mode))
 	}
 }

@@ -102,7 +102,7 @@ func (c *copier) entry(from, to string, info *rootfs.Info, operand bool) bool {
 			return ok
 		}
 		// What was there may have been moved out of the way.
-		existing, err = c.p.Files.Lstat(to)
+		_, err = c.p.Files.Lstat(to)
 		exists = err == nil
 	}
 	if operand {
@@ -265,7 +265,7 @@ func (c *copier) directory(from, to string, info *rootfs.Info, exists bool) bool
 		return c.attributes(to, info) && ok
 	}
 	if !exists && info.Mode()&0o700 != 0o700 && !c.noMode {
-		if err := c.p.Files.Chmod(to, fileBits(unixBits(info.Mode())&^unixBits(c.p.Files.Umask()))); err != nil {
+		if err := c.p.Files.Chmod(to, rootfs.FromUnixMode(rootfs.UnixMode(info.Mode())&^rootfs.UnixMode(c.p.Files.Umask()))); err != nil {
 			return c.fail("setting permissions for %s: %s", quoteName(to), strerror(err))
 		}
 	}
@@ -375,11 +375,11 @@ func (c *copier) attributes(to string, info *rootfs.Info) bool {
 		}
 	}
 	if c.keepMode {
-		bits := unixBits(info.Mode())
+		bits := rootfs.UnixMode(info.Mode())
 		if c.keepOwner && !ownerKept {
 			bits &^= modeSetuid | modeSetgid
 		}
-		if err := c.p.Files.Chmod(to, fileBits(bits)); err != nil {
+		if err := c.p.Files.Chmod(to, rootfs.FromUnixMode(bits)); err != nil {
 			return c.fail("preserving permissions for %s: %s", quoteName(to), strerror(err))
 		}
 	}

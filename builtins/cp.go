@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"path"
 	"strings"
+
+	"github.com/sockerless/sockerless/store/rootfs"
 )
 
 var cpUsage = usage{
@@ -177,7 +179,7 @@ func (c *copier) parents(source, target string) bool {
 		if err != nil {
 			return c.fail("failed to get attributes of %s: %s", quoteName(prefix+at), strerror(err))
 		}
-		if err := c.p.Files.Mkdir(to, fileBits(unixBits(info.Mode()))); err != nil {
+		if err := c.p.Files.Mkdir(to, rootfs.FromUnixMode(rootfs.UnixMode(info.Mode()))); err != nil {
 			return c.fail("cannot make directory %s: %s", quoteName(to), strerror(err))
 		}
 		if c.verbose {

@@ -297,7 +297,7 @@ func (f *finder) directive(w io.Writer, piece findPiece, e *found) {
 		}
 		text(link)
 	case 'm':
-		fmt.Fprintf(w, "%"+piece.flags+"o", unixBits(info.Mode()))
+		fmt.Fprintf(w, "%"+piece.flags+"o", rootfs.UnixMode(info.Mode()))
 	case 'M':
 		text(modeString(info.Mode()))
 	case 'n':

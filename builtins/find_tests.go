@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sockerless/sockerless/store/rootfs"
 )
 
 // findNumber reads N, +N and -N: exactly, more, less.
@@ -201,9 +203,9 @@ func findPerm(value string) (findTest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("invalid mode %s", quote(value))
 	}
-	want := unixBits(change.apply(0, false, 0))
+	want := rootfs.UnixMode(change.apply(0, false, 0))
 	return func(_ *finder, e *found) bool {
-		bits := unixBits(e.info.Mode())
+		bits := rootfs.UnixMode(e.info.Mode())
 		switch how {
 		case '-':
 			return bits&want == want

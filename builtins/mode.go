@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+
+	"github.com/sockerless/sockerless/store/rootfs"
 )
 
 // The bits of a mode as stat(2) has them, where fs.FileMode differs.
@@ -14,40 +16,10 @@ const (
 	modeSticky = 0o1000
 )
 
-// unixBits gives the twelve permission bits of a mode.
-func unixBits(m fs.FileMode) uint32 {
-	bits := uint32(m.Perm())
-	if m&fs.ModeSetuid != 0 {
-		bits |= modeSetuid
-	}
-	if m&fs.ModeSetgid != 0 {
-		bits |= modeSetgid
-	}
-	if m&fs.ModeSticky != 0 {
-		bits |= modeSticky
-	}
-	return bits
-}
-
-// fileBits turns twelve permission bits into a mode without a type.
-func fileBits(bits uint32) fs.FileMode {
-	m := fs.FileMode(bits & 0o777)
-	if bits&modeSetuid != 0 {
-		m |= fs.ModeSetuid
-	}
-	if bits&modeSetgid != 0 {
-		m |= fs.ModeSetgid
-	}
-	if bits&modeSticky != 0 {
-		m |= fs.ModeSticky
-	}
-	return m
-}
-
 // unixMode is st_mode: type and permissions.
 func unixMode(m fs.FileMode) uint32 {
 	kinds := map[byte]uint32{'-': 0o100000, 'd': 0o040000, 'l': 0o120000, 'c': 0o020000, 'b': 0o060000, 'p': 0o010000, 's': 0o140000}
-	return kinds[kindLetter(m)] | unixBits(m)
+	return kinds[kindLetter(m)] | rootfs.UnixMode(m)
 }
 
 // kindLetter is the first letter of ls -l.
@@ -73,7 +45,7 @@ func kindLetter(m fs.FileMode) byte {
 func modeString(m fs.FileMode) string {
 	b := []byte("-rwxrwxrwx")
 	b[0] = kindLetter(m)
-	bits := unixBits(m)
+	bits := rootfs.UnixMode(m)
 	for i := range 9 {
 		if bits&(1<<(8-i)) == 0 {
 			b[i+1] = '-'
@@ -218,18 +190,18 @@ func parseClause(text string) ([]modeClause, error) {
 // apply gives the new permission bits of a file that has the bits old. A clause that names no one leaves what umask
 // masks alone.
 func (c modeChange) apply(old fs.FileMode, isDir bool, umask fs.FileMode) fs.FileMode {
-	bits := unixBits(old)
+	bits := rootfs.UnixMode(old)
 	if c.octal {
 		if isDir && c.digits < 5 {
 			// GNU: a numeric mode of up to four digits doesn't clear these of a directory.
-			return fileBits(c.bits | bits&(modeSetuid|modeSetgid))
+			return rootfs.FromUnixMode(c.bits | bits&(modeSetuid|modeSetgid))
 		}
-		return fileBits(c.bits)
+		return rootfs.FromUnixMode(c.bits)
 	}
 	for _, clause := range c.clauses {
 		bits = clause.apply(bits, isDir, uint32(umask))
 	}
-	return fileBits(bits)
+	return rootfs.FromUnixMode(bits)
 }
 
 func (c modeClause) apply(bits uint32, isDir bool, umask uint32) uint32 {
@@ -287,8 +259,8 @@ func (c modeChange) mentioned(umask fs.FileMode) uint32 {
 
 // forNew is the mode of a new directory.
 func (c modeChange) forNew(umask fs.FileMode) fs.FileMode {
-	bits := unixBits(c.apply(0o777, true, umask))
-	return fileBits(bits &^ (uint32(umask) &^ c.mentioned(umask)))
+	bits := rootfs.UnixMode(c.apply(0o777, true, umask))
+	return rootfs.FromUnixMode(bits &^ (uint32(umask) &^ c.mentioned(umask)))
 }
 
 // repeated gives the same three bits to owner, group and others.

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+
+	"github.com/sockerless/sockerless/store/rootfs"
 )
 
 var mvUsage = usage{
@@ -103,7 +105,7 @@ func (m *mover) move(from, to string) bool {
 			return true
 		}
 		if m.overwrite == 0 && existing.Mode()&fs.ModeSymlink == 0 && p.System.IsTerminal(0) && p.Files.Access(to, 2) != nil {
-			question := fmt.Sprintf("%s: replace %s, overriding mode %04o (%s)? ", p.Name(), quoteName(to), unixBits(existing.Mode()), modeString(existing.Mode())[1:])
+			question := fmt.Sprintf("%s: replace %s, overriding mode %04o (%s)? ", p.Name(), quoteName(to), rootfs.UnixMode(existing.Mode()), modeString(existing.Mode())[1:])
 			if !m.ask.yes(question) {
 				return true
 			}

@@ -185,7 +185,7 @@ func (f *statFile) directive(b *strings.Builder, flags string, modifier, letter 
 	case '%':
 		b.WriteByte('%')
 	case 'a':
-		number("o", uint64(unixBits(info.Mode())))
+		number("o", uint64(rootfs.UnixMode(info.Mode())))
 	case 'A':
 		text(modeString(info.Mode()))
 	case 'b':

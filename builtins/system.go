@@ -80,8 +80,8 @@ func uptime(p *Process) int {
 	now := p.System.Now()
 	up := now.Sub(p.System.Boot())
 	days, hours, minutes := int(up/(24*time.Hour)), int(up/time.Hour)%24, int(up/time.Minute)%60
-	for _, o := range opts {
-		if o.name == "s" {
+	if len(opts) > 0 {
+		if opts[0].name == "s" {
 			p.Stdout.Write([]byte(strftime("%Y-%m-%d %H:%M:%S\n", p.System.Boot().In(p.location()))))
 			return 0
 		}

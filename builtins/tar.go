@@ -152,8 +152,7 @@ func (a *archiver) fatal(format string, args ...any) {
 
 func (a *archiver) options(opts []option) (status int, done bool) {
 	p := a.p
-	var compress func(string)
-	compress = func(m string) { a.method = m }
+	compress := func(m string) { a.method = m }
 	dir := ""
 	null := false
 	for _, o := range opts {

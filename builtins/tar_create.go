@@ -242,7 +242,7 @@ func (a *archiver) addOne(tw *tar.Writer, where, name string, info *rootfs.Info)
 	if last, ok := a.newest[member]; ok && !mtime.After(last) {
 		return
 	}
-	h := &tar.Header{Name: member, Mode: int64(unixBits(mode)), Uid: int(info.UID()), Gid: int(info.GID()), ModTime: mtime, Format: a.format}
+	h := &tar.Header{Name: member, Mode: int64(rootfs.UnixMode(mode)), Uid: int(info.UID()), Gid: int(info.GID()), ModTime: mtime, Format: a.format}
 	a.owners(h, info)
 	switch {
 	case info.IsDir():

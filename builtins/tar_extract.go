@@ -206,7 +206,7 @@ func (a *archiver) extract(tr *tar.Reader, h *tar.Header, name, to, dir string) 
 // make creates what a header describes, without its attributes.
 func (a *archiver) make(tr *tar.Reader, h *tar.Header, to, dir string) error {
 	files := a.p.Files
-	mode := fileBits(uint32(h.Mode) & 0o7777)
+	mode := rootfs.FromUnixMode(uint32(h.Mode) & 0o7777)
 	switch h.Typeflag {
 	case tar.TypeDir:
 		if info, err := files.Stat(to); err == nil && info.IsDir() {
@@ -277,13 +277,13 @@ func (a *archiver) attributes(h *tar.Header, name, to string) {
 		if h.Typeflag != tar.TypeSymlink {
 			bits := uint32(h.Mode) & 0o7777
 			if a.mode != nil {
-				bits = unixBits(a.mode.apply(fileBits(bits), h.Typeflag == tar.TypeDir, 0))
+				bits = rootfs.UnixMode(a.mode.apply(rootfs.FromUnixMode(bits), h.Typeflag == tar.TypeDir, 0))
 			}
 			if !a.keepModes {
-				bits &= 0o777 &^ unixBits(files.Umask())
+				bits &= 0o777 &^ rootfs.UnixMode(files.Umask())
 			}
-			if err := files.Chmod(to, fileBits(bits)); err != nil {
-				a.fail("%s: Cannot change mode to %s: %s", name, modeString(fileBits(bits))[1:], strerror(err))
+			if err := files.Chmod(to, rootfs.FromUnixMode(bits)); err != nil {
+				a.fail("%s: Cannot change mode to %s: %s", name, modeString(rootfs.FromUnixMode(bits))[1:], strerror(err))
 			}
 		}
 		if !a.touch {
