@@ -31,7 +31,7 @@ tools: ## install what the tests compare with
 	@e2e/install-tools
 
 oracle: ## run the same scripts against a real dockerd 28 (needs root on Debian)
-	e2e/dockerd e2e/.cache/dockerd $(GO) test ./e2e -run TestDockerd -count=1
+	e2e/dockerd e2e/.cache/dockerd $(GO) test -tags oracle ./e2e -run TestDockerd -count=1
 
 bench: build ## medians of what counts
 	$(GO) run ./bench $(BENCHFLAGS) $(BIN)

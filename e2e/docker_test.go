@@ -13,7 +13,7 @@ import (
 )
 
 // safety is when a test gives up on what never comes. Nothing is expected to take anywhere near as long.
-const safety = 15 * time.Second
+const safety = 4 * time.Minute
 
 // runningServer starts a server for one test, and removes it with all that it started.
 func runningServer(t *testing.T, args ...string) *server {
