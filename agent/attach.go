@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/containerd/errdefs"
+	"google.golang.org/grpc/mem"
 
 	"github.com/sockerless/sockerless/agent/agentpb"
 	"github.com/sockerless/sockerless/agent/spool"
@@ -73,15 +74,16 @@ func input(stream agentpb.Agent_AttachServer, t *task, open *agentpb.AttachOpen)
 	if !open.GetStdin() || stdin == nil {
 		stdin = discard{}
 	}
+	var in receivedInput
+	defer in.release()
 	for {
-		in, err := stream.Recv()
-		if err != nil {
+		if err := stream.RecvMsg(&in); err != nil {
 			if t.stdinOnce && !errors.Is(err, io.EOF) {
 				_ = stdin.Close()
 			}
 			return
 		}
-		switch in := in.GetInput().(type) {
+		switch in := in.message.GetInput().(type) {
 		case *agentpb.AttachInput_Stdin:
 			if _, err := stdin.Write(in.Stdin); err != nil {
 				stdin = discard{} // the process no longer reads: what follows has nowhere to go
@@ -100,8 +102,10 @@ type discard struct{}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Close() error                { return nil }
 
-func send(stream agentpb.Agent_AttachServer, o *agentpb.Output) error {
-	return stream.Send(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Data{Data: o}})
+// send sends output, and gives its buffer back to the pool when the connection has taken it.
+func send(stream agentpb.Agent_AttachServer, o *bulkOutput, data *[]byte) error {
+	o.data = mem.NewBuffer(data, buffers)
+	return stream.SendMsg(o)
 }
 
 // sendLive sends the output of an exec as it comes.
@@ -112,7 +116,7 @@ func sendLive(stream agentpb.Agent_AttachServer, t *task) (*agentpb.Exit, error)
 			return exit, err
 		}
 		for _, o := range output {
-			if err := send(stream, o); err != nil {
+			if err := send(stream, &bulkOutput{stream: o.stream}, o.data); err != nil {
 				return nil, err
 			}
 		}
@@ -160,7 +164,9 @@ func sendSpool(stream agentpb.Agent_AttachServer, t *task, open *agentpb.AttachO
 			if !open.GetOutput() {
 				continue
 			}
-			if err := send(stream, &agentpb.Output{Offset: r.Next, Time: r.Time.UnixNano(), Stream: uint32(r.Stream), Data: r.Data}); err != nil {
+			data := buffers.Get(len(r.Data))
+			copy(*data, r.Data)
+			if err := send(stream, &bulkOutput{offset: r.Next, time: r.Time.UnixNano(), stream: r.Stream}, data); err != nil {
 				return nil, err
 			}
 		}

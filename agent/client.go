@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
 
 	"github.com/sockerless/sockerless/agent/agentpb"
 )
@@ -32,7 +33,7 @@ func Dial(ctx context.Context, target, serverID string) (*Client, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(4*window),
 		grpc.WithReadBufferSize(buffer), grpc.WithWriteBufferSize(buffer),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.ForceCodecV2(newCodec())))
 	if err != nil {
 		return nil, fmt.Errorf("connect to agent at %s: %w", target, err)
 	}
@@ -240,6 +241,7 @@ type Stream struct {
 	stream agentpb.Agent_AttachClient
 	cancel context.CancelFunc
 	pid    int64
+	got    receivedOutput
 }
 
 // Attach joins a process's streams; with open.Process it starts that exec first. The stream must be closed.
@@ -263,16 +265,20 @@ func (c *Client) Attach(ctx context.Context, open *agentpb.AttachOpen) (*Stream,
 // PID is the process's id in its container.
 func (s *Stream) PID() int64 { return s.pid }
 
-// Recv waits for output or, at last, the exit.
+// Recv waits for output or, at last, the exit. What it returns is valid until the next call.
 func (s *Stream) Recv() (*agentpb.AttachOutput, error) {
-	out, err := s.stream.Recv()
-	return out, fromStatus(err)
+	if err := s.stream.RecvMsg(&s.got); err != nil {
+		s.got.release()
+		return nil, fromStatus(err)
+	}
+	return &s.got.message, nil
 }
 
 // Stdin sends standard input. The input methods are for one goroutine at a time; another may be in Recv.
 func (s *Stream) Stdin(p []byte) error {
 	for piece := range slices.Chunk(p, chunk) {
-		if err := s.stream.Send(&agentpb.AttachInput{Input: &agentpb.AttachInput_Stdin{Stdin: piece}}); err != nil {
+		data := mem.Copy(piece, buffers)
+		if err := s.stream.SendMsg(&bulkInput{data}); err != nil {
 			return fromStatus(err)
 		}
 	}

@@ -63,7 +63,7 @@ func GRPCOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(4 * window),
 		grpc.ReadBufferSize(buffer), grpc.WriteBufferSize(buffer),
-		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.ForceServerCodecV2(newCodec()),
 	}
 }
 

@@ -25,7 +25,7 @@ type task struct {
 	process  Process
 	exit     *agentpb.Exit
 	detached bool // nobody reads an exec's output
-	unread   []*agentpb.Output
+	unread   []piece
 	size     int           // bytes in unread
 	changed  chan struct{} // closed at the next change of unread, exit or detached; nil while nobody waits
 }
@@ -99,12 +99,34 @@ func (t *task) WriteStream(ctx context.Context, stream uint8, p []byte) (int, er
 	if t.detached {
 		return len(p), nil
 	}
-	for data := range slices.Chunk(p, maxUnread) {
-		t.unread = append(t.unread, &agentpb.Output{Stream: uint32(stream), Data: slices.Clone(data)})
+	for data := range slices.Chunk(p, chunk) {
+		t.keep(stream, data)
 	}
 	t.size += len(p)
 	t.wake()
 	return len(p), nil
+}
+
+// piece is output of one stream, in a buffer of the pool.
+type piece struct {
+	stream uint8
+	data   *[]byte
+}
+
+// keep copies output for the reader, behind what is there of the same stream while the buffer has room; t.mu is held.
+func (t *task) keep(stream uint8, p []byte) {
+	if n := len(t.unread); n > 0 && t.unread[n-1].stream == stream {
+		last := t.unread[n-1].data
+		room := min(cap(*last), chunk) - len(*last)
+		room = max(min(room, len(p)), 0)
+		*last = append(*last, p[:room]...)
+		p = p[room:]
+	}
+	if len(p) > 0 {
+		b := buffers.Get(len(p))
+		copy(*b, p)
+		t.unread = append(t.unread, piece{stream, b})
+	}
 }
 
 // End takes the end of the process.
@@ -124,7 +146,7 @@ func (t *task) End(exit *agentpb.Exit) {
 }
 
 // take waits for output of an exec and takes all that is there; nothing and the exit at the end.
-func (t *task) take(ctx context.Context) ([]*agentpb.Output, *agentpb.Exit, error) {
+func (t *task) take(ctx context.Context) ([]piece, *agentpb.Exit, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for len(t.unread) == 0 {

@@ -65,6 +65,8 @@ type System interface {
 	TerminalSize(fd int) (rows, cols int, ok bool)
 	Now() time.Time
 	Boot() time.Time
+	// Block calls wait, during which the process counts as asleep: for what waits on anything but its streams.
+	Block(wait func())
 	CPUs() int
 	// Memory gives the container's memory in bytes.
 	Memory() (total, available int64)

@@ -481,6 +481,7 @@ func (s *fakeSystem) IsTerminal(fd int) bool            { return s.terminal }
 func (s *fakeSystem) TerminalSize(int) (int, int, bool) { return 24, 80, s.terminal }
 func (s *fakeSystem) CPUs() int                         { return 2 }
 func (s *fakeSystem) Memory() (int64, int64)            { return 4 << 30, 1 << 30 }
+func (s *fakeSystem) Block(wait func())                 { wait() }
 func (s *fakeSystem) Boot() time.Time                   { return s.Now().Add(-time.Hour) }
 
 func (s *fakeSystem) Now() time.Time {

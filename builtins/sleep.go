@@ -49,19 +49,22 @@ func usleep(p *Process) int {
 }
 
 // pause waits; the status is not 0 if the process was killed meanwhile.
-func (p *Process) pause(d time.Duration) int {
-	if d == forever {
-		<-p.Context.Done()
-		return 1
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return 0
-	case <-p.Context.Done():
-		return 1
-	}
+func (p *Process) pause(d time.Duration) (status int) {
+	p.System.Block(func() {
+		if d == forever {
+			<-p.Context.Done()
+			status = 1
+			return
+		}
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-p.Context.Done():
+			status = 1
+		}
+	})
+	return status
 }
 
 // parseInterval reads "1.5", "2m", "infinity": what sleep and timeout take.

@@ -57,11 +57,8 @@ func (f *follower) run() int {
 		}
 	}()
 	if f.idle() {
-		<-f.p.Context.Done()
-		return 1
+		return f.p.pause(forever)
 	}
-	timer := time.NewTimer(f.interval)
-	defer timer.Stop()
 	for {
 		alive := f.pid == 0 || f.p.System.Kill(f.pid, 0) == nil
 		left := false
@@ -85,11 +82,8 @@ func (f *follower) run() int {
 			}
 			return 1
 		}
-		select {
-		case <-f.p.Context.Done():
+		if f.p.pause(f.interval) != 0 {
 			return 1
-		case <-timer.C:
-			timer.Reset(f.interval)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package dockerapi
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/containerd/errdefs"
 )
@@ -97,7 +98,7 @@ func routes() []route {
 		{method: "GET", path: "/plugins/privileges", since: 25, reason: noPlugins},
 		{method: "POST", path: "/plugins/pull", since: 25, reason: noPlugins},
 		{method: "POST", path: "/plugins/create", since: 25, reason: noPlugins},
-		{method: "GET", path: "/plugins/{name}/json", since: 25, reason: noPlugins},
+		{method: "GET", path: "/plugins/{name}/json", since: 25, serve: inspectPlugin},
 		{method: "DELETE", path: "/plugins/{name}", since: 25, reason: noPlugins},
 		{method: "POST", path: "/plugins/{name}/enable", since: 25, reason: noPlugins},
 		{method: "POST", path: "/plugins/{name}/disable", since: 25, reason: noPlugins},
@@ -169,4 +170,9 @@ func noSwarm(*call) error {
 // listPlugins serves GET /plugins. Clients ask for it before they do anything else.
 func listPlugins(c *call) error {
 	return c.json(http.StatusOK, []struct{}{})
+}
+
+// inspectPlugin serves GET /plugins/{name}/json, which docker inspect asks at last for what it has not found elsewhere.
+func inspectPlugin(c *call) error {
+	return errdefs.ErrNotFound.WithMessage("plugin " + strconv.Quote(c.name) + " not found")
 }

@@ -251,7 +251,7 @@ func (s *containerStream) output(stream *agent.Stream, out Output) error {
 // container/stream/attach.go has it: the end of the input closes the process's where closes is set, and otherwise is
 // the end of the attachment. The end of the process is not the client's leaving: its output is still to be delivered.
 func sendInput(stream *agent.Stream, stdin io.Reader, closes bool, left chan<- error) {
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, 64<<10)
 	for {
 		n, err := stdin.Read(buf)
 		if n > 0 && stream.Stdin(buf[:n]) != nil {

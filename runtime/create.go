@@ -144,6 +144,9 @@ func define(id string, opts CreateOptions, img *imagestore.Image) *definition {
 			if settings == nil {
 				settings = &network.EndpointSettings{}
 			}
+			if name == network.NetworkDefault { // as the docker command calls it
+				name = network.NetworkBridge
+			}
 			d.Networks[name] = settings
 		}
 	}

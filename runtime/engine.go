@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,10 @@ import (
 	imagestore "github.com/sockerless/sockerless/store/image"
 	"github.com/sockerless/sockerless/store/state"
 )
+
+// restAfter is how long nothing must have happened before the server gives memory that it does not use back to the system:
+// Go alone keeps what the busiest moment needed for minutes, and much of it for ever.
+const restAfter = 10 * time.Second
 
 // Config is what an [Engine] stands on.
 type Config struct {
@@ -38,6 +43,7 @@ type Engine struct {
 	log     *slog.Logger
 	started time.Time
 	events  *journal
+	rest    *time.Timer // runs out when no event has come for restAfter
 	volumes *volumes
 
 	// ctx ends when the engine closes; background counts what it started.
@@ -65,6 +71,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
+	e.rest = time.AfterFunc(restAfter, debug.FreeOSMemory)
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	for _, dir := range []string{"containers", "volumes"} {
 		if err := os.MkdirAll(filepath.Join(cfg.DataDir, dir), 0o700); err != nil {
@@ -88,6 +95,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true
+	e.rest.Stop()
 	e.mu.Unlock()
 	e.cancel()
 	done := make(chan struct{})

@@ -52,6 +52,7 @@ func (e *Engine) publish(kind events.Type, action events.Action, id string, attr
 		Type: kind, Action: action, Actor: events.Actor{ID: id, Attributes: attributes},
 		Scope: "local", Time: now.Unix(), TimeNano: now.UnixNano(),
 	})
+	e.rest.Reset(restAfter)
 }
 
 // containerEvent makes an event of a container, with its labels and the pairs of further attributes.

@@ -12,7 +12,7 @@ import (
 )
 
 func TestEventsAreReplayedAndFollowed(t *testing.T) {
-	e := &Engine{events: newJournal()}
+	e := &Engine{events: newJournal(), rest: time.NewTimer(restAfter)}
 	publish := func(i int) { e.publish(events.ImageEventType, events.ActionPull, strconv.Itoa(i), nil) }
 	for i := range kept + 10 {
 		publish(i)

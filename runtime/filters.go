@@ -81,19 +81,31 @@ func (f Filters) boolean(key string, def bool) (bool, error) {
 }
 
 // match tells whether one of a key's values, a regular expression, matches one of the sources; true without the key.
-func (f Filters) match(key string, sources ...string) bool {
+func (f Filters) match(key string, sources ...string) bool { return f.matcher(key)(sources...) }
+
+// matcher is match for many: it reads the expressions once.
+func (f Filters) matcher(key string) func(sources ...string) bool {
 	if !f.has(key) {
-		return true
+		return func(...string) bool { return true }
 	}
-	return f.any(key, func(pattern string) bool {
+	expressions := map[string]*regexp.Regexp{} // nil for a value that is none
+	for pattern := range f[key] {
 		re, err := regexp.Compile(pattern)
-		for _, s := range sources {
-			if s == pattern || err == nil && re.MatchString(s) {
-				return true
+		if err != nil {
+			re = nil
+		}
+		expressions[pattern] = re
+	}
+	return func(sources ...string) bool {
+		for pattern, re := range expressions {
+			for _, s := range sources {
+				if s == pattern || re != nil && re.MatchString(s) {
+					return true
+				}
 			}
 		}
 		return false
-	})
+	}
 }
 
 // fuzzy tells whether one of a key's values is a source or begins one; true without the key.

@@ -128,5 +128,14 @@ func warn(c *types.Config, h *types.HostConfig) []string {
 			warnings = append(warnings, o.name+" has no effect in the sandbox.")
 		}
 	}
+	if len(h.LogConfig.Config) > 0 {
+		warnings = append(warnings, "Log options have no effect: a container's log is kept whole, until the container is removed.")
+	}
+	if h.Memory > 0 {
+		warnings = append(warnings, "The memory limit holds for WebAssembly programs; the sandbox's shells and commands only see it.")
+	}
+	if nanoCPUs(&h.Resources) > 0 {
+		warnings = append(warnings, "The limit on CPUs is what programs see, and is not enforced in the sandbox.")
+	}
 	return warnings
 }

@@ -66,6 +66,7 @@ type query struct {
 	before    time.Time
 	since     time.Time
 	none      bool // nothing can match
+	id, name  func(sources ...string) bool
 	publish   []network.PortRange
 	expose    []network.PortRange
 }
@@ -75,7 +76,7 @@ func (e *Engine) query(opts ListOptions) (*query, error) {
 	if err := f.check(listFilters); err != nil {
 		return nil, err
 	}
-	q := &query{engine: e, opts: opts, f: f, all: opts.All || opts.Limit > 0}
+	q := &query{engine: e, opts: opts, f: f, all: opts.All || opts.Limit > 0, id: f.matcher("id"), name: f.matcher("name")}
 	for v := range f["exited"] {
 		code, err := strconv.Atoi(v)
 		if err != nil {
@@ -152,7 +153,7 @@ func (q *query) short(c *container, r *record) bool {
 	case f.has("health") && !f["health"][string(c.healthStatus())]:
 		return false
 	}
-	return f.match("id", c.id) && f.match("name", r.Name, "/"+r.Name)
+	return q.id(c.id) && q.name(r.Name, "/"+r.Name)
 }
 
 // long decides by what is known of the definition.

@@ -59,7 +59,7 @@ func (e *Engine) redefine(ctx context.Context, c *container, next *definition) e
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := e.cfg.State.Update(ctx, state.Put(definitionKey+c.id, value)); err != nil {
+	if err := e.cfg.State.Update(context.WithoutCancel(ctx), state.Put(definitionKey+c.id, value)); err != nil {
 		return fmt.Errorf("store configuration of container %s: %w", c.id, err)
 	}
 	c.cached = weak.Make(next)

@@ -86,7 +86,7 @@ func (e *Engine) VolumeCreate(ctx context.Context, req types.CreateRequest) (typ
 	}
 	put, err := v.put()
 	if err == nil {
-		err = e.cfg.State.Update(ctx, put)
+		err = e.cfg.State.Update(context.WithoutCancel(ctx), put) // a client that goes away leaves it made or not, and known as such
 	}
 	if err != nil {
 		return none, fmt.Errorf("create %s: store volume: %w", v.Name, err)
@@ -140,15 +140,16 @@ func (e *Engine) VolumeRemove(_ context.Context, name string, force bool) error 
 	aside, err := func() (string, error) {
 		e.volumes.use.Lock()
 		defer e.volumes.use.Unlock()
+		v := e.volumes.get(name)
 		switch users := e.volumeUsers()[name]; {
-		case e.volumes.get(name) == nil && force:
+		case v == nil && force:
 			return "", nil
-		case e.volumes.get(name) == nil:
+		case v == nil:
 			return "", notFound("get %s: no such volume", name)
 		case len(users) > 0:
 			return "", conflict("remove %s: volume is in use - [%s]", name, strings.Join(users, ", "))
 		}
-		return e.dropVolume(name)
+		return e.dropVolume(v)
 	}()
 	if err != nil || aside == "" {
 		return err
@@ -159,18 +160,18 @@ func (e *Engine) VolumeRemove(_ context.Context, name string, force bool) error 
 
 // dropVolume takes a volume that nothing uses out of the records, and returns where its files wait for [Engine.discard]: that
 // may take long, and must not keep others from volumes. volumes.use is held. A client that goes away does not stop it.
-func (e *Engine) dropVolume(name string) (aside string, err error) {
-	if aside, err = e.volumes.setAside(name); err != nil {
+func (e *Engine) dropVolume(v *volume) (aside string, err error) {
+	if aside, err = e.volumes.setAside(v); err != nil {
 		return "", err
 	}
-	if err := e.cfg.State.Update(context.WithoutCancel(e.ctx), state.Delete(volumeKey+name)); err != nil {
+	if err := e.cfg.State.Update(context.WithoutCancel(e.ctx), state.Delete(volumeKey+v.Name)); err != nil {
 		if back := e.volumes.settle(aside); back != nil {
-			e.log.Warn("put back the files of a volume", "volume", name, "error", back)
+			e.log.Warn("put back the files of a volume", "volume", v.Name, "error", back)
 		}
-		return "", fmt.Errorf("remove %s: store removal: %w", name, err)
+		return "", fmt.Errorf("remove %s: store removal: %w", v.Name, err)
 	}
-	e.volumes.drop(name)
-	e.volumeEvent(events.ActionDestroy, name)
+	e.volumes.drop(v.Name)
+	e.volumeEvent(events.ActionDestroy, v.Name)
 	return aside, nil
 }
 
@@ -216,7 +217,7 @@ func (e *Engine) dropUnused(is func(*volume) bool) map[string]string {
 		if len(users[v.Name]) > 0 || !is(v) {
 			continue
 		}
-		aside, err := e.dropVolume(v.Name)
+		aside, err := e.dropVolume(v)
 		if err != nil {
 			e.log.Warn("prune a volume", "volume", v.Name, "error", err)
 			continue

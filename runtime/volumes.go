@@ -55,8 +55,9 @@ type volumes struct {
 // anonymousName is the form of the names that are given to volumes without one.
 var anonymousName = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// asideForm is the form of the folders in which files wait for their end, see [volumes.setAside]. No volume's name begins so.
-const asideForm = ".removed-*"
+// asidePrefix begins the names of the folders in which files wait for their end; no volume's does. The time follows at which
+// the volume was made, in Unix nanoseconds: another of the same name may be there by then.
+const asidePrefix = ".removed-"
 
 // loadVolumes reads the records, and ends the removals that a kill interrupted: the files of anonymous volumes whose record
 // is gone, and those that were set aside.
@@ -78,7 +79,7 @@ func loadVolumes(store state.Store, dir string) (*volumes, error) {
 		return nil, fmt.Errorf("load volumes: %w", err)
 	}
 	for _, entry := range present {
-		if aside, err := filepath.Match(asideForm, entry.Name()); err == nil && aside {
+		if strings.HasPrefix(entry.Name(), asidePrefix) {
 			if err := s.settle(filepath.Join(dir, entry.Name())); err != nil {
 				return nil, fmt.Errorf("end the removal of a volume: %w", err)
 			}
@@ -140,28 +141,33 @@ func (s *volumes) removeFiles(name string) error {
 
 // setAside moves the files of a volume to a folder of their own, from which they are removed once the record is gone, or
 // put back if it stays.
-func (s *volumes) setAside(name string) (aside string, err error) {
-	if aside, err = os.MkdirTemp(s.dir, asideForm); err != nil {
-		return "", fmt.Errorf("remove volume %s: %w", name, err)
+func (s *volumes) setAside(v *volume) (aside string, err error) {
+	if aside, err = os.MkdirTemp(s.dir, fmt.Sprintf("%s%d-*", asidePrefix, v.Created.UnixNano())); err != nil {
+		return "", fmt.Errorf("remove volume %s: %w", v.Name, err)
 	}
-	err = os.Rename(filepath.Join(s.dir, name), filepath.Join(aside, name))
+	err = os.Rename(filepath.Join(s.dir, v.Name), filepath.Join(aside, v.Name))
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // no container has needed it yet
-		return "", errors.Join(fmt.Errorf("remove volume %s: %w", name, err), os.Remove(aside))
+		return "", errors.Join(fmt.Errorf("remove volume %s: %w", v.Name, err), os.Remove(aside))
 	}
 	return aside, nil
 }
 
-// settle decides about files that were set aside: those of volumes that still are go back, all others go.
+// settle decides about files that were set aside: those of a volume that still is go back, all others go.
 func (s *volumes) settle(aside string) error {
 	entries, err := os.ReadDir(aside)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if s.get(entry.Name()) == nil {
+		v := s.get(entry.Name())
+		if v == nil || !strings.HasPrefix(filepath.Base(aside), fmt.Sprintf("%s%d-", asidePrefix, v.Created.UnixNano())) {
 			continue
 		}
-		if err := os.Rename(filepath.Join(aside, entry.Name()), filepath.Join(s.dir, entry.Name())); err != nil {
+		to := filepath.Join(s.dir, v.Name)
+		if _, err := os.Lstat(to); err == nil { // it has been used again
+			continue
+		}
+		if err := os.Rename(filepath.Join(aside, v.Name), to); err != nil {
 			return err
 		}
 	}

@@ -312,6 +312,9 @@ func (s *system) terminal(fd int) *kernel.TTY {
 // Now is the time.
 func (s *system) Now() time.Time { return time.Now() }
 
+// Block is for waits that the kernel does not know of.
+func (s *system) Block(wait func()) { s.p.Block(wait) }
+
 // Boot is when the container was started.
 func (s *system) Boot() time.Time { return s.table.Boot() }
 

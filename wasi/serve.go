@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -37,6 +38,8 @@ const (
 	defaultLinger = 24 * time.Hour
 	// socketCheck is how often a cell looks whether its socket is still there: without it no server finds the cell.
 	socketCheck = 10 * time.Second
+	// restAfter is how long nothing must have happened before a cell gives memory that it does not use back to the system.
+	restAfter = 10 * time.Second
 )
 
 // RunCell serves a cell until ctx ends, or until it has had neither running containers nor a connection for a while,
@@ -90,7 +93,10 @@ func watch(ctx context.Context, config CellConfig, server *agent.Server, connect
 	defer idle.Stop()
 	check := time.NewTicker(socketCheck)
 	defer check.Stop()
+	rest := time.NewTimer(restAfter)
+	defer rest.Stop()
 	for {
+		rest.Reset(restAfter)
 		changed := server.Changed()
 		running, _ := server.Activity()
 		kept := server.Unacknowledged()
@@ -113,6 +119,8 @@ func watch(ctx context.Context, config CellConfig, server *agent.Server, connect
 				if s == syscall.SIGTERM && running == 0 && kept == 0 {
 					return s.String()
 				}
+			case <-rest.C:
+				debug.FreeOSMemory()
 			case <-check.C:
 				if _, err := os.Lstat(config.Socket); errors.Is(err, fs.ErrNotExist) {
 					return "its socket was removed"

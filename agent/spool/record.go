@@ -3,9 +3,8 @@ package spool
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"os"
+	"slices"
 	"time"
 )
 
@@ -41,8 +40,9 @@ func encode(buf []byte, stream uint8, at time.Time, data []byte) []byte {
 // errTorn says that what stands at an offset is not a whole record.
 var errTorn = errors.New("torn record")
 
-// readRecord reads the record at offset; io.EOF where the file ends, errTorn where no whole record stands.
-func readRecord(f io.ReaderAt, offset int64) (Record, error) {
+// readRecord reads the record at offset, its data into buf, which grows as needed; io.EOF where the file ends, errTorn where
+// no whole record stands.
+func readRecord(f io.ReaderAt, offset int64, buf *[]byte) (Record, error) {
 	var header [headerSize]byte
 	switch n, err := f.ReadAt(header[:], offset); {
 	case n == 0 && errors.Is(err, io.EOF):
@@ -57,7 +57,8 @@ func readRecord(f io.ReaderAt, offset int64) (Record, error) {
 	if length == 0 || length > MaxData || stream == 0 || stream > 2 {
 		return Record{}, errTorn
 	}
-	body := make([]byte, int(length)+trailerSize)
+	*buf = slices.Grow((*buf)[:0], int(length)+trailerSize)
+	body := (*buf)[:int(length)+trailerSize]
 	if n, err := f.ReadAt(body, offset+headerSize); n < len(body) {
 		if errors.Is(err, io.EOF) {
 			return Record{}, errTorn
@@ -87,7 +88,7 @@ func sound(f io.ReaderAt, size int64) (int64, error) {
 	// The tail is torn: only a walk from the start finds the last whole record for certain.
 	var at int64
 	for {
-		r, err := readRecord(f, at)
+		r, err := readRecord(f, at, new([]byte))
 		if errors.Is(err, io.EOF) || errors.Is(err, errTorn) {
 			return at, nil
 		}
@@ -111,61 +112,9 @@ func recordBefore(f io.ReaderAt, offset int64) (Record, error) {
 	if start < 0 {
 		return Record{}, errTorn
 	}
-	r, err := readRecord(f, start)
+	r, err := readRecord(f, start, new([]byte))
 	if err == nil && r.Next != offset {
 		err = errTorn
 	}
 	return r, err
-}
-
-// Reader reads a spool that another process may be writing.
-type Reader struct{ file *os.File }
-
-// OpenReader opens the spool at path. A spool that does not exist yet is empty.
-func OpenReader(path string) (*Reader, error) {
-	f, err := os.Open(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("open output spool: %w", err)
-	}
-	return &Reader{file: f}, nil
-}
-
-// Next reads the record at offset; io.EOF where there is none (yet).
-func (r *Reader) Next(offset int64) (Record, error) {
-	if r.file == nil {
-		return Record{}, io.EOF
-	}
-	rec, err := readRecord(r.file, offset)
-	if errors.Is(err, errTorn) { // being written, or torn by a crash: either way there is no record yet
-		err = io.EOF
-	}
-	return rec, err
-}
-
-// Before reads the record that ends at offset; io.EOF at the start of the spool.
-func (r *Reader) Before(offset int64) (Record, error) {
-	if r.file == nil {
-		return Record{}, io.EOF
-	}
-	return recordBefore(r.file, offset)
-}
-
-// End is the offset behind the last whole record.
-func (r *Reader) End() (int64, error) {
-	if r.file == nil {
-		return 0, nil
-	}
-	info, err := r.file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return sound(r.file, info.Size())
-}
-
-// Close releases the file.
-func (r *Reader) Close() error {
-	if r.file == nil {
-		return nil
-	}
-	return r.file.Close()
 }

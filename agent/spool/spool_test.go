@@ -163,3 +163,33 @@ func TestFollow(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// What a reader has read ahead is not what it believes once the writer has taken it back.
+func TestReaderSeesWhatReplacesATornRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	w := NewWriter(path)
+	_, _ = w.Write(1, []byte("first"))
+	end, _ := w.End()
+	_, _ = w.Write(1, []byte("a record that is longer than the next one"))
+	_ = w.Close()
+	if err := os.Truncate(path, end+headerSize+3); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if rec, err := r.Next(0); err != nil || string(rec.Data) != "first" {
+		t.Fatalf("Next = %q, %v", rec.Data, err)
+	}
+	if _, err := r.Next(end); !errors.Is(err, io.EOF) {
+		t.Fatalf("a torn record: %v", err)
+	}
+	w = NewWriter(path)
+	_, _ = w.Write(2, []byte("second"))
+	_ = w.Close()
+	if rec, err := r.Next(end); err != nil || string(rec.Data) != "second" || rec.Stream != 2 {
+		t.Fatalf("Next = %q, %v", rec.Data, err)
+	}
+}

@@ -61,6 +61,13 @@ func (p *Process) blocked() {
 
 func (p *Process) computes() { p.running.Store(time.Now().UnixNano()) }
 
+// Block calls wait, during which the process counts as asleep: for waits on what is not the kernel's.
+func (p *Process) Block(wait func()) {
+	p.blocked()
+	defer p.computes()
+	wait()
+}
+
 // CPU is the time during which the process did not wait, which is all that a goroutine can know of its CPU time.
 func (p *Process) CPU() time.Duration {
 	spent := p.cpu.Load()
