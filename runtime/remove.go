@@ -204,7 +204,7 @@ func (e *Engine) ContainerRename(_ context.Context, name, newName string) error 
 	}
 	reserved, err := e.reserve(c.id, newName)
 	if err != nil {
-		return fmt.Errorf("Error when allocating new name: %w", err) //nolint:staticcheck // dockerd's text
+		return fmt.Errorf("Error when allocating new name: %w", err) // dockerd's text
 	}
 	next := *c.record()
 	next.Name = reserved

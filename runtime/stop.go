@@ -209,7 +209,7 @@ func (e *Engine) ContainerRestart(ctx context.Context, name string, opts StopOpt
 		return err
 	}
 	if err := e.containerRestart(ctx, c, opts); err != nil {
-		return fmt.Errorf("Cannot restart container %s: %w", name, err) //nolint:staticcheck // dockerd's text
+		return fmt.Errorf("Cannot restart container %s: %w", name, err) // dockerd's text
 	}
 	return nil
 }

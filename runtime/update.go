@@ -39,7 +39,7 @@ func (e *Engine) ContainerUpdate(ctx context.Context, name string, update types.
 	}
 	next, limits := *d, false
 	if next.HostConfig, limits, err = merged(d.HostConfig, &update); err != nil {
-		return response, fmt.Errorf("Cannot update container %s: %w", c.id, err) //nolint:staticcheck // dockerd's text
+		return response, fmt.Errorf("Cannot update container %s: %w", c.id, err) // dockerd's text
 	}
 	if err := e.redefine(ctx, c, &next); err != nil {
 		return response, err

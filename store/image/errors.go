@@ -148,7 +148,7 @@ func loginError(err error) error {
 // pullError gives an error of a pull dockerd's text and class (moby's distribution/errors.go, translatePullError): it
 // looks only at refusals that are more than a bare code, and not behind what wraps them.
 func pullError(err error, ref reference.Named) error {
-	refused, ok := err.(*statusError) //nolint:errorlint // that is the point
+	refused, ok := err.(*statusError) // that is the point
 	if !ok || refused.bare {
 		return err
 	}

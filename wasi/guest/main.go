@@ -47,7 +47,7 @@ func run(cache *Cache, module []byte, p *kernel.Process) int {
 	ctx := experimental.WithMemoryAllocator(p.Context(), memory)
 	instance, err := c.runtime.InstantiateModule(ctx, c.module, config(p))
 	if instance != nil {
-		defer instance.Close(context.Background()) //nolint:errcheck // nothing is left to be done about it
+		defer instance.Close(context.Background()) // nothing is left to be done about it
 	}
 	var exit *sys.ExitError
 	switch {
