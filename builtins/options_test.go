@@ -88,7 +88,7 @@ func (discard) Write(b []byte) (int, error) { return len(b), nil }
 // quietSystem is a system in which nothing runs.
 type quietSystem struct{ System }
 
-func (quietSystem) Block(wait func())    { wait() }
+func (quietSystem) Block(wait func())   { wait() }
 func (quietSystem) IsTerminal(int) bool { return false }
 func (quietSystem) Now() time.Time      { return time.Unix(1e9, 0) }
 func (quietSystem) PID() int            { return 42 }
