@@ -100,26 +100,30 @@ func cell(ctx context.Context, s streams, args []string) error {
 
 // engine starts a server in this process, on a socket of its own, for one `sockerless run`.
 func (o *runOptions) engine(ctx context.Context, s streams) (host string, stop func(), err error) {
-	config := Config{DataDir: o.dataDir, LogFormat: "text", LogLevel: "warn"}
-	if config.DataDir == "" {
-		config.DataDir = defaultDataDir()
-	}
 	dir, err := os.MkdirTemp("", "sockerless")
 	if err != nil {
 		return "", nil, err
 	}
-	config.Listen = []string{"unix://" + filepath.ToSlash(filepath.Join(dir, "s"))}
-	if err := config.check(); err != nil {
-		return "", nil, err
+	config := Config{
+		Listen:  []string{"unix://" + filepath.ToSlash(filepath.Join(dir, "s"))},
+		DataDir: o.dataDir, LogFormat: "text", LogLevel: "warn",
+	}
+	if config.DataDir == "" {
+		config.DataDir = defaultDataDir()
 	}
 	log := config.logger(s.err)
-	system, err := openSystem(ctx, &config, log)
+	var system *system
+	var listeners []net.Listener
+	if err = config.check(); err == nil {
+		system, err = openSystem(ctx, &config, log)
+	}
+	if err == nil {
+		if listeners, err = config.listen(); err != nil {
+			err = errors.Join(err, system.Close())
+		}
+	}
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	listeners, err := config.listen()
-	if err != nil {
-		return "", nil, errors.Join(err, system.Close(), os.RemoveAll(dir))
 	}
 	served := make(chan error, 1)
 	go func() { served <- system.api.Serve(listeners[0]) }()
