@@ -121,41 +121,35 @@ func (d *fileDiff) contextual(a, b *diffSide, hunks []hunk) {
 		}
 		d.out.WriteString("***************\n*** " + span(all.a0, all.a1) + " ****\n")
 		if deletes {
-			at := all.a0
-			for _, h := range group {
-				for ; at < h.a0; at++ {
-					d.line("  ", a.lines[at])
-				}
-				mark := "- "
-				if h.b0 < h.b1 {
-					mark = "! "
-				}
-				for ; at < h.a1; at++ {
-					d.line(mark, a.lines[at])
-				}
-			}
-			for ; at < all.a1; at++ {
-				d.line("  ", a.lines[at])
-			}
+			d.contextSide(a, group, all.a0, all.a1, "- ")
 		}
 		d.out.WriteString("--- " + span(all.b0, all.b1) + " ----\n")
 		if inserts {
-			at := all.b0
-			for _, h := range group {
-				for ; at < h.b0; at++ {
-					d.line("  ", b.lines[at])
-				}
-				mark := "+ "
-				if h.a0 < h.a1 {
-					mark = "! "
-				}
-				for ; at < h.b1; at++ {
-					d.line(mark, b.lines[at])
-				}
+			mirrored := make([]hunk, len(group))
+			for i, h := range group {
+				mirrored[i] = hunk{a0: h.b0, a1: h.b1, b0: h.a0, b1: h.a1}
 			}
-			for ; at < all.b1; at++ {
-				d.line("  ", b.lines[at])
-			}
+			d.contextSide(b, mirrored, all.b0, all.b1, "+ ")
 		}
+	}
+}
+
+// contextSide writes the lines from..to of one side, which the hunks call a; mark is for those that only it has.
+func (d *fileDiff) contextSide(side *diffSide, group []hunk, from, to int, mark string) {
+	at := from
+	for _, h := range group {
+		for ; at < h.a0; at++ {
+			d.line("  ", side.lines[at])
+		}
+		own := mark
+		if h.b0 < h.b1 {
+			own = "! "
+		}
+		for ; at < h.a1; at++ {
+			d.line(own, side.lines[at])
+		}
+	}
+	for ; at < to; at++ {
+		d.line("  ", side.lines[at])
 	}
 }

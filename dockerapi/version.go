@@ -18,12 +18,6 @@ const (
 
 func (v version) String() string { return "1." + strconv.Itoa(int(v)) }
 
-// MaxVersion is the API version that is advertised, and MinVersion the oldest that is understood, as "1.51".
-func MaxVersion() string { return maxVersion.String() }
-
-// MinVersion is the oldest API version that is understood.
-func MinVersion() string { return minVersion.String() }
-
 // tooOldError is answered in plain text, as dockerd answers clients that are older than its JSON errors.
 type tooOldError struct{ message string }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/moby/moby/api/types/system"
+
+	"github.com/sockerless/sockerless/runtime"
 )
 
 type versionEngine struct{ Engine }
@@ -91,5 +93,11 @@ func TestPing(t *testing.T) {
 		if got.status != 200 || got.body != map[string]string{"GET": "OK", "HEAD": ""}[method] {
 			t.Errorf("%s: %d %q", method, got.status, got.body)
 		}
+	}
+}
+
+func TestVersionsAreTheEngines(t *testing.T) {
+	if maxVersion.String() != runtime.APIVersion || minVersion.String() != runtime.MinAPIVersion {
+		t.Errorf("routes speak %s to %s, the engine says %s to %s", minVersion, maxVersion, runtime.MinAPIVersion, runtime.APIVersion)
 	}
 }

@@ -43,7 +43,7 @@ func (s *system) Run(ctx context.Context, c builtins.Command) (int, error) {
 			return 0, err
 		}
 	}
-	name, err := kernel.LookPathIn(view, c.Env, c.Args[0])
+	name, err := kernel.LookPath(view, c.Env, c.Args[0])
 	if err != nil {
 		return 0, rootfs.Errno(err)
 	}

@@ -143,7 +143,7 @@ func lower(err error) string { return strings.ToLower(rootfs.Strerror(err)) }
 
 // lookup finds a command as runc does, with its messages (libcontainer's use of os/exec.LookPath).
 func lookup(view *rootfs.View, env []string, name string) (string, error) {
-	found, err := kernel.LookPathIn(view, env, name)
+	found, err := kernel.LookPath(view, env, name)
 	if err == nil {
 		return found, nil
 	}

@@ -107,15 +107,12 @@ func (p *Process) descriptor(ino uint64) (*File, error) {
 // descriptorDev is the Dev of the inodes that stand for descriptors: Ino is pid<<32|fd.
 const descriptorDev = 0xfd
 
-// LookPath finds the file that a command's name stands for: the name itself if it has a slash, otherwise the first
-// executable file in PATH. The errors are ENOENT and EACCES.
-func LookPath(p *Process, name string) (string, error) { return LookPathIn(p.view, p.Env(), name) }
-
 // defaultPath is where to look without a PATH, as execvp(3) has it.
 const defaultPath = "/bin:/usr/bin"
 
-// LookPathIn is LookPath with the PATH of an environment.
-func LookPathIn(files *rootfs.View, env []string, name string) (string, error) {
+// LookPath finds the file that a command's name stands for: the name itself if it has a slash, otherwise the first
+// executable file in the PATH of env. The errors are ENOENT and EACCES.
+func LookPath(files *rootfs.View, env []string, name string) (string, error) {
 	if name == "" {
 		return "", syscall.ENOENT
 	}
