@@ -48,7 +48,8 @@ var mayImport = map[string][]string{
 	"dockerapi": {"dockerapi", "runtime"},
 	"runtime":   {"runtime", "agent", "store"},
 	"store":     {"store"},
-	"wasi":      {"wasi", "agent", "builtins", "store"},
+	"wasi":      {"wasi", "agent", "builtins", "runtime", "store"},
+	"offload":   {"offload", "agent", "runtime", "store"},
 	"bench":     {"bench"},
 	"e2e":       {"e2e"},
 }

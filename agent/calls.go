@@ -82,6 +82,32 @@ func (s *Server) Get(r *agentpb.GetRequest, stream agentpb.Agent_GetServer) erro
 	return toStatus(err)
 }
 
+// Delta sends what has changed in a container's files.
+func (s *Server) Delta(r *agentpb.DeltaRequest, stream agentpb.Agent_DeltaServer) error {
+	return toStatus(s.host.Delta(stream.Context(), r.GetContainer(), r.GetForget(),
+		writerFunc(func(p []byte) error { return stream.Send(&agentpb.GetReply{Data: p}) })))
+}
+
+// Promote tells where a container's twin is.
+func (s *Server) Promote(ctx context.Context, r *agentpb.PromoteRequest) (*agentpb.PromoteReply, error) {
+	reply, err := s.host.Promote(ctx, r)
+	return reply, toStatus(err)
+}
+
+// Shutdown ends the agent where nothing runs any more: see Stopped.
+func (s *Server) Shutdown(context.Context, *agentpb.ShutdownRequest) (*agentpb.ShutdownReply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running > 0 {
+		return nil, toStatus(errdefs.ErrFailedPrecondition.WithMessage("the agent has running containers"))
+	}
+	s.stopOnce.Do(func() { close(s.stopped) })
+	return &agentpb.ShutdownReply{}, nil
+}
+
+// Stopped is closed once a server has asked the agent to end.
+func (s *Server) Stopped() <-chan struct{} { return s.stopped }
+
 // writerFunc is an io.Writer that hands on pieces of a size which suits a message.
 type writerFunc func(p []byte) error
 

@@ -18,6 +18,7 @@ import (
 // Client is the server's end of the protocol, one for each agent. Errors carry a class of errdefs; a command that
 // could not be started is a *StartError.
 type Client struct {
+	target     string
 	connection *grpc.ClientConn
 	rpc        agentpb.AgentClient
 	hello      *agentpb.HelloReply
@@ -37,7 +38,7 @@ func Dial(ctx context.Context, target, serverID string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to agent at %s: %w", target, err)
 	}
-	c := &Client{connection: connection, rpc: agentpb.NewAgentClient(connection), done: make(chan struct{})}
+	c := &Client{target: target, connection: connection, rpc: agentpb.NewAgentClient(connection), done: make(chan struct{})}
 	c.hello, err = c.rpc.Hello(ctx, &agentpb.HelloRequest{Protocol: Protocol, Server: serverID}, grpc.WaitForReady(true))
 	if err != nil {
 		_ = connection.Close()
@@ -48,6 +49,9 @@ func Dial(ctx context.Context, target, serverID string) (*Client, error) {
 
 // ID is the agent's instance id.
 func (c *Client) ID() string { return c.hello.GetAgent() }
+
+// Target is where the agent is, as gRPC names it. Other processes on this machine reach it there too.
+func (c *Client) Target() string { return c.target }
 
 // Version is the version of the agent's binary.
 func (c *Client) Version() string { return c.hello.GetVersion() }
@@ -144,6 +148,30 @@ func (c *Client) Changes(ctx context.Context, container string) ([]*agentpb.Chan
 	return reply.GetChanges(), fromStatus(err)
 }
 
+// Promote tells the agent of a sandbox where a container's twin is, or why there is none.
+func (c *Client) Promote(ctx context.Context, r *agentpb.PromoteRequest) (*agentpb.PromoteReply, error) {
+	reply, err := c.rpc.Promote(ctx, r)
+	return reply, fromStatus(err)
+}
+
+// Shutdown ends an agent that has no running container. It is not an error that the agent is gone before it answers.
+func (c *Client) Shutdown(ctx context.Context) error {
+	_, err := c.rpc.Shutdown(ctx, &agentpb.ShutdownRequest{})
+	return fromStatus(err)
+}
+
+// Delta reads what has changed in a container's files since the last Delta or the last layer that was Put, as the tar of
+// an OCI layer. The reader must be closed.
+func (c *Client) Delta(ctx context.Context, container string, forget bool) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	stream, err := c.rpc.Delta(ctx, &agentpb.DeltaRequest{Container: container, Forget: forget})
+	if err != nil {
+		cancel()
+		return nil, fromStatus(err)
+	}
+	return &getReader{stream: stream, cancel: cancel}, nil
+}
+
 // Get reads a path as a tar stream. The reader must be closed.
 func (c *Client) Get(ctx context.Context, container, path string) (*agentpb.PathStat, io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -161,7 +189,9 @@ func (c *Client) Get(ctx context.Context, container, path string) (*agentpb.Path
 }
 
 type getReader struct {
-	stream agentpb.Agent_GetClient
+	stream interface {
+		Recv() (*agentpb.GetReply, error)
+	}
 	cancel context.CancelFunc
 	rest   []byte
 }

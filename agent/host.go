@@ -19,6 +19,8 @@ type Host interface {
 	// Close forgets a container that is not running.
 	Close(ctx context.Context, container string) error
 	// Start runs the container's first process. out receives its output and its end, which may come before Start returns.
+	// A process without arguments is that of a twin: nothing runs, and the container counts as running until a signal
+	// ends it.
 	Start(ctx context.Context, c *agentpb.Container, p *agentpb.Process, out Sink) (Process, error)
 	// Exec runs another process in a running container.
 	Exec(ctx context.Context, container string, p *agentpb.Process, out Sink) (Process, error)
@@ -33,6 +35,13 @@ type Host interface {
 	// Put unpacks the tar stream r.
 	Put(ctx context.Context, open *agentpb.PutOpen, r io.Reader) error
 	Changes(ctx context.Context, container string) ([]*agentpb.Change, error)
+	// Delta writes what has changed since the last Delta or layer that was Put, as the tar of an OCI layer; with forget
+	// nothing is written and the count begins anew.
+	Delta(ctx context.Context, container string, forget bool, w io.Writer) error
+	// Promote tells where the twin of a container is, or why it has none.
+	Promote(ctx context.Context, r *agentpb.PromoteRequest) (*agentpb.PromoteReply, error)
+	// Network serves the connections of the host's containers over a stream of bytes, until that or ctx ends.
+	Network(ctx context.Context, stream io.ReadWriteCloser) error
 }
 
 // A Process is a process that a Host started.
@@ -65,6 +74,7 @@ const (
 type StartError struct {
 	Code    int    // exit code that a shell or Docker would give: 126 found but cannot run, 127 not found
 	Message string // e.g. exec: "foo": executable file not found in $PATH
+	Native  string // path of the native program that the sandbox cannot run, where that is why
 }
 
 func (e *StartError) Error() string { return e.Message }

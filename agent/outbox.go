@@ -53,6 +53,12 @@ func (s *Server) Unacknowledged() int {
 	return len(s.events.events)
 }
 
+// NeedNative asks the server for the twin of a container, one of whose processes has started a native program. The answer
+// comes as a call of [Host.Promote].
+func (s *Server) NeedNative(container, program, why string) {
+	s.events.post(&agentpb.Event{Container: container, Native: &agentpb.NativeNeeded{Program: program, Why: why}})
+}
+
 // Events sends exits, old ones first, and takes acknowledgements.
 func (s *Server) Events(stream agentpb.Agent_EventsServer) error {
 	s.count(0, 1)

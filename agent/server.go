@@ -35,6 +35,9 @@ type Server struct {
 	running    int
 	connected  int
 	changed    chan struct{}
+
+	stopped  chan struct{} // closed by Shutdown
+	stopOnce sync.Once
 }
 
 // container is what the agent keeps of a container from Open or Start until Close.
@@ -54,7 +57,7 @@ type container struct {
 func NewServer(host Host, config ServerConfig) *Server {
 	return &Server{
 		host: host, config: config, events: newOutbox(),
-		containers: map[string]*container{}, changed: make(chan struct{}),
+		containers: map[string]*container{}, changed: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
 

@@ -16,7 +16,7 @@ func toStatus(err error) error {
 	var start *StartError
 	if errors.As(err, &start) {
 		s, detailErr := status.New(codes.FailedPrecondition, start.Message).WithDetails(
-			&agentpb.StartFailure{Code: int32(start.Code), Message: start.Message})
+			&agentpb.StartFailure{Code: int32(start.Code), Message: start.Message, Native: start.Native})
 		if detailErr == nil {
 			return s.Err()
 		}
@@ -37,7 +37,7 @@ func fromStatus(err error) error {
 	}
 	for _, detail := range status.Convert(err).Details() {
 		if failure, ok := detail.(*agentpb.StartFailure); ok {
-			return &StartError{Code: int(failure.GetCode()), Message: failure.GetMessage()}
+			return &StartError{Code: int(failure.GetCode()), Message: failure.GetMessage(), Native: failure.GetNative()}
 		}
 	}
 	return errgrpc.ToNative(err)

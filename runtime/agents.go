@@ -54,7 +54,7 @@ func (e *Engine) acquire(ctx context.Context, r *record) (*link, error) {
 	if l := e.agentOf(r); l != nil {
 		return l, nil
 	}
-	client, err := e.cfg.Backend.Acquire(ctx)
+	client, err := e.cfg.Backend.Acquire(ctx, Task{})
 	if err != nil {
 		return nil, fmt.Errorf("get an agent of %s: %w", e.cfg.Backend.Name(), err)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sockerless/sockerless/agent"
+	"github.com/sockerless/sockerless/runtime"
 )
 
 // SandboxConfig is what the backend is made of.
@@ -78,8 +79,14 @@ func (s *Sandbox) Prepare() {
 	}
 }
 
-// Acquire returns the cell for a new container, and starts one if there is none of this version.
-func (s *Sandbox) Acquire(ctx context.Context) (*agent.Client, error) {
+// Limits are none.
+func (s *Sandbox) Limits() runtime.Limits { return runtime.Limits{} }
+
+// Release does nothing: a cell keeps nothing of a container that is closed.
+func (s *Sandbox) Release(context.Context, string, bool) error { return nil }
+
+// Acquire returns the cell for new containers, and starts one if there is none of this version.
+func (s *Sandbox) Acquire(ctx context.Context, _ runtime.Task) (*agent.Client, error) {
 	s.mu.Lock()
 	if s.current != nil {
 		client := s.current.client

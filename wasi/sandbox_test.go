@@ -3,6 +3,7 @@ package wasi
 import (
 	"context"
 	"fmt"
+	"github.com/sockerless/sockerless/runtime"
 	"os"
 	"path/filepath"
 	"testing"
@@ -49,7 +50,7 @@ func newTestSandbox(t *testing.T, dir, version string) *Sandbox {
 
 func acquire(t *testing.T, s *Sandbox) *agent.Client {
 	t.Helper()
-	c, err := s.Acquire(t.Context())
+	c, err := s.Acquire(t.Context(), runtime.Task{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestSandboxOutlivesItsServer(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := first.Acquire(t.Context()); err == nil {
+	if _, err := first.Acquire(t.Context(), runtime.Task{}); err == nil {
 		t.Error("Acquire of a closed sandbox")
 	}
 
@@ -196,7 +197,7 @@ func TestDeadCellIsNoticed(t *testing.T) {
 
 func TestBrokenCell(t *testing.T) {
 	s := newTestSandbox(t, t.TempDir(), "broken")
-	_, err := s.Acquire(t.Context())
+	_, err := s.Acquire(t.Context(), runtime.Task{})
 	if err == nil || err.Error() != "start a cell: cell: this one is broken" {
 		t.Errorf("Acquire = %v", err)
 	}

@@ -70,7 +70,7 @@ func (x Mount_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Mount_Type.Descriptor instead.
 func (Mount_Type) EnumDescriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{4, 0}
+	return file_agent_proto_rawDescGZIP(), []int{6, 0}
 }
 
 type Change_Kind int32
@@ -119,7 +119,7 @@ func (x Change_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Kind.Descriptor instead.
 func (Change_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45, 0}
+	return file_agent_proto_rawDescGZIP(), []int{55, 0}
 }
 
 type HelloRequest struct {
@@ -180,6 +180,7 @@ type HelloReply struct {
 	Agent         string                 `protobuf:"bytes,2,opt,name=agent,proto3" json:"agent,omitempty"`        // instance id of the agent, new at every start of an agent
 	Version       string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`    // version and commit of the agent's binary
 	Containers    []*ContainerState      `protobuf:"bytes,4,rep,name=containers,proto3" json:"containers,omitempty"`
+	Deadline      int64                  `protobuf:"varint,5,opt,name=deadline,proto3" json:"deadline,omitempty"` // Unix nanoseconds at which the platform ends the agent, whatever it does; 0 is never
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -240,6 +241,13 @@ func (x *HelloReply) GetContainers() []*ContainerState {
 		return x.Containers
 	}
 	return nil
+}
+
+func (x *HelloReply) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
 }
 
 type ContainerState struct {
@@ -332,6 +340,8 @@ type Container struct {
 	Dns           []string               `protobuf:"bytes,9,rep,name=dns,proto3" json:"dns,omitempty"`
 	DnsSearch     []string               `protobuf:"bytes,10,rep,name=dns_search,json=dnsSearch,proto3" json:"dns_search,omitempty"`
 	Limits        *Limits                `protobuf:"bytes,11,opt,name=limits,proto3" json:"limits,omitempty"`
+	Native        *Native                `protobuf:"bytes,12,opt,name=native,proto3" json:"native,omitempty"`
+	Endpoints     []*Endpoint            `protobuf:"bytes,13,rep,name=endpoints,proto3" json:"endpoints,omitempty"` // of the networks that the container is in
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -443,6 +453,158 @@ func (x *Container) GetLimits() *Limits {
 	return nil
 }
 
+func (x *Container) GetNative() *Native {
+	if x != nil {
+		return x.Native
+	}
+	return nil
+}
+
+func (x *Container) GetEndpoints() []*Endpoint {
+	if x != nil {
+		return x.Endpoints
+	}
+	return nil
+}
+
+// Native says what becomes of a native program that a process in the sandbox starts.
+type Native struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Promote       bool                   `protobuf:"varint,1,opt,name=promote,proto3" json:"promote,omitempty"` // ask the server for a twin; else it is error 126
+	Refusal       string                 `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`  // why not, and what would let it: the end of that error's text
+	Bash          bool                   `protobuf:"varint,3,opt,name=bash,proto3" json:"bash,omitempty"`       // bash is the image's own, not the sandbox's
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Native) Reset() {
+	*x = Native{}
+	mi := &file_agent_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Native) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Native) ProtoMessage() {}
+
+func (x *Native) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Native.ProtoReflect.Descriptor instead.
+func (*Native) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Native) GetPromote() bool {
+	if x != nil {
+		return x.Promote
+	}
+	return false
+}
+
+func (x *Native) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+func (x *Native) GetBash() bool {
+	if x != nil {
+		return x.Bash
+	}
+	return false
+}
+
+// Endpoint is a container's place in a network.
+type Endpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Network       string                 `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"` // id
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"` // 10.88.0.2
+	Prefix        uint32                 `protobuf:"varint,3,opt,name=prefix,proto3" json:"prefix,omitempty"`  // length, 16
+	Gateway       string                 `protobuf:"bytes,4,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	Mac           string                 `protobuf:"bytes,5,opt,name=mac,proto3" json:"mac,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Endpoint) Reset() {
+	*x = Endpoint{}
+	mi := &file_agent_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Endpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Endpoint) ProtoMessage() {}
+
+func (x *Endpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
+func (*Endpoint) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Endpoint) GetNetwork() string {
+	if x != nil {
+		return x.Network
+	}
+	return ""
+}
+
+func (x *Endpoint) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Endpoint) GetPrefix() uint32 {
+	if x != nil {
+		return x.Prefix
+	}
+	return 0
+}
+
+func (x *Endpoint) GetGateway() string {
+	if x != nil {
+		return x.Gateway
+	}
+	return ""
+}
+
+func (x *Endpoint) GetMac() string {
+	if x != nil {
+		return x.Mac
+	}
+	return ""
+}
+
 type Mount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Type          Mount_Type             `protobuf:"varint,1,opt,name=type,proto3,enum=sockerless.agent.v1.Mount_Type" json:"type,omitempty"`
@@ -458,7 +620,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_agent_proto_msgTypes[4]
+	mi := &file_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -470,7 +632,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[4]
+	mi := &file_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -483,7 +645,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{4}
+	return file_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Mount) GetType() Mount_Type {
@@ -546,7 +708,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +720,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +733,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{5}
+	return file_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Limits) GetMemory() int64 {
@@ -596,24 +758,26 @@ func (x *Limits) GetNanoCpus() int64 {
 }
 
 type Process struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Args          []string               `protobuf:"bytes,1,rep,name=args,proto3" json:"args,omitempty"` // args[0] is looked up in PATH of env, as execvp does
-	Env           []string               `protobuf:"bytes,2,rep,name=env,proto3" json:"env,omitempty"`   // NAME=value
-	Cwd           string                 `protobuf:"bytes,3,opt,name=cwd,proto3" json:"cwd,omitempty"`
-	User          string                 `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"` // "", "user", "uid", "user:group", "uid:gid"
-	Groups        []string               `protobuf:"bytes,5,rep,name=groups,proto3" json:"groups,omitempty"`
-	Tty           bool                   `protobuf:"varint,6,opt,name=tty,proto3" json:"tty,omitempty"`
-	Stdin         bool                   `protobuf:"varint,7,opt,name=stdin,proto3" json:"stdin,omitempty"`                          // false: standard input is /dev/null
-	StdinOnce     bool                   `protobuf:"varint,8,opt,name=stdin_once,json=stdinOnce,proto3" json:"stdin_once,omitempty"` // standard input ends when the first attached client leaves
-	Size          *WindowSize            `protobuf:"bytes,9,opt,name=size,proto3" json:"size,omitempty"`                             // of the terminal, where it is known
-	Privileged    bool                   `protobuf:"varint,10,opt,name=privileged,proto3" json:"privileged,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Args       []string               `protobuf:"bytes,1,rep,name=args,proto3" json:"args,omitempty"` // args[0] is looked up in PATH of env, as execvp does
+	Env        []string               `protobuf:"bytes,2,rep,name=env,proto3" json:"env,omitempty"`   // NAME=value
+	Cwd        string                 `protobuf:"bytes,3,opt,name=cwd,proto3" json:"cwd,omitempty"`
+	User       string                 `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"` // "", "user", "uid", "user:group", "uid:gid"
+	Groups     []string               `protobuf:"bytes,5,rep,name=groups,proto3" json:"groups,omitempty"`
+	Tty        bool                   `protobuf:"varint,6,opt,name=tty,proto3" json:"tty,omitempty"`
+	Stdin      bool                   `protobuf:"varint,7,opt,name=stdin,proto3" json:"stdin,omitempty"`                          // false: standard input is /dev/null
+	StdinOnce  bool                   `protobuf:"varint,8,opt,name=stdin_once,json=stdinOnce,proto3" json:"stdin_once,omitempty"` // standard input ends when the first attached client leaves
+	Size       *WindowSize            `protobuf:"bytes,9,opt,name=size,proto3" json:"size,omitempty"`                             // of the terminal, where it is known
+	Privileged bool                   `protobuf:"varint,10,opt,name=privileged,proto3" json:"privileged,omitempty"`
+	// Files stand for standard input, output and error, by their number, where these are files that agent and caller share.
+	Files         []*OpenFile `protobuf:"bytes,11,rep,name=files,proto3" json:"files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +789,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +802,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{6}
+	return file_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Process) GetArgs() []string {
@@ -711,6 +875,98 @@ func (x *Process) GetPrivileged() bool {
 	return false
 }
 
+func (x *Process) GetFiles() []*OpenFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+// OpenFile is a file that a process has open.
+type OpenFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Descriptor_   uint32                 `protobuf:"varint,1,opt,name=descriptor,proto3" json:"descriptor,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // from the container's root, without symbolic links
+	Read          bool                   `protobuf:"varint,3,opt,name=read,proto3" json:"read,omitempty"`
+	Write         bool                   `protobuf:"varint,4,opt,name=write,proto3" json:"write,omitempty"`
+	Append        bool                   `protobuf:"varint,5,opt,name=append,proto3" json:"append,omitempty"`
+	Offset        int64                  `protobuf:"varint,6,opt,name=offset,proto3" json:"offset,omitempty"` // bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenFile) Reset() {
+	*x = OpenFile{}
+	mi := &file_agent_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenFile) ProtoMessage() {}
+
+func (x *OpenFile) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
+func (*OpenFile) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OpenFile) GetDescriptor_() uint32 {
+	if x != nil {
+		return x.Descriptor_
+	}
+	return 0
+}
+
+func (x *OpenFile) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *OpenFile) GetRead() bool {
+	if x != nil {
+		return x.Read
+	}
+	return false
+}
+
+func (x *OpenFile) GetWrite() bool {
+	if x != nil {
+		return x.Write
+	}
+	return false
+}
+
+func (x *OpenFile) GetAppend() bool {
+	if x != nil {
+		return x.Append
+	}
+	return false
+}
+
+func (x *OpenFile) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
 type WindowSize struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rows          uint32                 `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
@@ -721,7 +977,7 @@ type WindowSize struct {
 
 func (x *WindowSize) Reset() {
 	*x = WindowSize{}
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +989,7 @@ func (x *WindowSize) String() string {
 func (*WindowSize) ProtoMessage() {}
 
 func (x *WindowSize) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +1002,7 @@ func (x *WindowSize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WindowSize.ProtoReflect.Descriptor instead.
 func (*WindowSize) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{7}
+	return file_agent_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WindowSize) GetRows() uint32 {
@@ -772,7 +1028,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +1040,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +1053,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{8}
+	return file_agent_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OpenRequest) GetContainer() *Container {
@@ -815,7 +1071,7 @@ type OpenReply struct {
 
 func (x *OpenReply) Reset() {
 	*x = OpenReply{}
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +1083,7 @@ func (x *OpenReply) String() string {
 func (*OpenReply) ProtoMessage() {}
 
 func (x *OpenReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +1096,7 @@ func (x *OpenReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenReply.ProtoReflect.Descriptor instead.
 func (*OpenReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{9}
+	return file_agent_proto_rawDescGZIP(), []int{12}
 }
 
 type StartRequest struct {
@@ -854,7 +1110,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1122,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1135,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{10}
+	return file_agent_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StartRequest) GetContainer() *Container {
@@ -914,7 +1170,7 @@ type StartReply struct {
 
 func (x *StartReply) Reset() {
 	*x = StartReply{}
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1182,7 @@ func (x *StartReply) String() string {
 func (*StartReply) ProtoMessage() {}
 
 func (x *StartReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1195,7 @@ func (x *StartReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartReply.ProtoReflect.Descriptor instead.
 func (*StartReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{11}
+	return file_agent_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StartReply) GetPid() int64 {
@@ -968,13 +1224,14 @@ type StartFailure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"` // 126 found but cannot run, 127 not found
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Native        string                 `protobuf:"bytes,3,opt,name=native,proto3" json:"native,omitempty"` // the path of the native program that the sandbox cannot run, where that is why
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StartFailure) Reset() {
 	*x = StartFailure{}
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1243,7 @@ func (x *StartFailure) String() string {
 func (*StartFailure) ProtoMessage() {}
 
 func (x *StartFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1256,7 @@ func (x *StartFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartFailure.ProtoReflect.Descriptor instead.
 func (*StartFailure) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{12}
+	return file_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StartFailure) GetCode() int32 {
@@ -1016,6 +1273,13 @@ func (x *StartFailure) GetMessage() string {
 	return ""
 }
 
+func (x *StartFailure) GetNative() string {
+	if x != nil {
+		return x.Native
+	}
+	return ""
+}
+
 type ExecRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
@@ -1027,7 +1291,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1303,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1316,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{13}
+	return file_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExecRequest) GetContainer() string {
@@ -1085,7 +1349,7 @@ type ExecReply struct {
 
 func (x *ExecReply) Reset() {
 	*x = ExecReply{}
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1361,7 @@ func (x *ExecReply) String() string {
 func (*ExecReply) ProtoMessage() {}
 
 func (x *ExecReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1374,7 @@ func (x *ExecReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecReply.ProtoReflect.Descriptor instead.
 func (*ExecReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{14}
+	return file_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExecReply) GetPid() int64 {
@@ -1135,7 +1399,7 @@ type AttachInput struct {
 
 func (x *AttachInput) Reset() {
 	*x = AttachInput{}
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1411,7 @@ func (x *AttachInput) String() string {
 func (*AttachInput) ProtoMessage() {}
 
 func (x *AttachInput) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1424,7 @@ func (x *AttachInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachInput.ProtoReflect.Descriptor instead.
 func (*AttachInput) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{15}
+	return file_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AttachInput) GetInput() isAttachInput_Input {
@@ -1235,20 +1499,23 @@ func (*AttachInput_CloseStdin) isAttachInput_Input() {}
 func (*AttachInput_Resize) isAttachInput_Input() {}
 
 type AttachOpen struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
-	Exec          string                 `protobuf:"bytes,2,opt,name=exec,proto3" json:"exec,omitempty"`       // id; empty for the container's first process
-	Process       *Process               `protobuf:"bytes,3,opt,name=process,proto3" json:"process,omitempty"` // with exec: start this process
-	Offset        int64                  `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`  // of the spool; -1 is from now on. Containers only: the output of an exec is not kept
-	Stdin         bool                   `protobuf:"varint,5,opt,name=stdin,proto3" json:"stdin,omitempty"`
-	Output        bool                   `protobuf:"varint,6,opt,name=output,proto3" json:"output,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Container string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	Exec      string                 `protobuf:"bytes,2,opt,name=exec,proto3" json:"exec,omitempty"`       // id; empty for the container's first process
+	Process   *Process               `protobuf:"bytes,3,opt,name=process,proto3" json:"process,omitempty"` // with exec: start this process
+	Offset    int64                  `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`  // of the spool; -1 is from now on. Containers only: the output of an exec is not kept
+	Stdin     bool                   `protobuf:"varint,5,opt,name=stdin,proto3" json:"stdin,omitempty"`
+	Output    bool                   `protobuf:"varint,6,opt,name=output,proto3" json:"output,omitempty"`
+	// count_stdin asks for what the process left of its standard input: input is taken in pieces, each answered by an
+	// AttachOutput.taken, and the exit says how much was read. For callers whose input others read too.
+	CountStdin    bool `protobuf:"varint,7,opt,name=count_stdin,json=countStdin,proto3" json:"count_stdin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AttachOpen) Reset() {
 	*x = AttachOpen{}
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1527,7 @@ func (x *AttachOpen) String() string {
 func (*AttachOpen) ProtoMessage() {}
 
 func (x *AttachOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1540,7 @@ func (x *AttachOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachOpen.ProtoReflect.Descriptor instead.
 func (*AttachOpen) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{16}
+	return file_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AttachOpen) GetContainer() string {
@@ -1318,6 +1585,13 @@ func (x *AttachOpen) GetOutput() bool {
 	return false
 }
 
+func (x *AttachOpen) GetCountStdin() bool {
+	if x != nil {
+		return x.CountStdin
+	}
+	return false
+}
+
 type AttachOutput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Output:
@@ -1325,6 +1599,7 @@ type AttachOutput struct {
 	//	*AttachOutput_Started
 	//	*AttachOutput_Data
 	//	*AttachOutput_Exit
+	//	*AttachOutput_Taken
 	Output        isAttachOutput_Output `protobuf_oneof:"output"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1332,7 +1607,7 @@ type AttachOutput struct {
 
 func (x *AttachOutput) Reset() {
 	*x = AttachOutput{}
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1619,7 @@ func (x *AttachOutput) String() string {
 func (*AttachOutput) ProtoMessage() {}
 
 func (x *AttachOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1632,7 @@ func (x *AttachOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachOutput.ProtoReflect.Descriptor instead.
 func (*AttachOutput) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{17}
+	return file_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AttachOutput) GetOutput() isAttachOutput_Output {
@@ -1394,6 +1669,15 @@ func (x *AttachOutput) GetExit() *Exit {
 	return nil
 }
 
+func (x *AttachOutput) GetTaken() int64 {
+	if x != nil {
+		if x, ok := x.Output.(*AttachOutput_Taken); ok {
+			return x.Taken
+		}
+	}
+	return 0
+}
+
 type isAttachOutput_Output interface {
 	isAttachOutput_Output()
 }
@@ -1410,11 +1694,17 @@ type AttachOutput_Exit struct {
 	Exit *Exit `protobuf:"bytes,3,opt,name=exit,proto3,oneof"` // last message, after all output
 }
 
+type AttachOutput_Taken struct {
+	Taken int64 `protobuf:"varint,4,opt,name=taken,proto3,oneof"` // bytes of standard input that are on their way to the process
+}
+
 func (*AttachOutput_Started) isAttachOutput_Output() {}
 
 func (*AttachOutput_Data) isAttachOutput_Output() {}
 
 func (*AttachOutput_Exit) isAttachOutput_Output() {}
+
+func (*AttachOutput_Taken) isAttachOutput_Output() {}
 
 type Started struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1425,7 +1715,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1727,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1740,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{18}
+	return file_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Started) GetPid() int64 {
@@ -1472,7 +1762,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1774,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1787,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{19}
+	return file_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Output) GetOffset() int64 {
@@ -1533,14 +1823,16 @@ type Exit struct {
 	Code          int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
 	Time          int64                  `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"` // Unix nanoseconds
 	OutOfMemory   bool                   `protobuf:"varint,3,opt,name=out_of_memory,json=outOfMemory,proto3" json:"out_of_memory,omitempty"`
-	Error         string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"` // why, where the code alone does not say
+	Error         string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`                           // why, where the code alone does not say
+	StdinRead     int64                  `protobuf:"varint,5,opt,name=stdin_read,json=stdinRead,proto3" json:"stdin_read,omitempty"` // bytes of standard input that the process has read, with AttachOpen.count_stdin
+	Files         []*OpenFile            `protobuf:"bytes,6,rep,name=files,proto3" json:"files,omitempty"`                           // Process.files, with the offsets that they have now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1844,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1857,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{20}
+	return file_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Exit) GetCode() int32 {
@@ -1596,6 +1888,20 @@ func (x *Exit) GetError() string {
 	return ""
 }
 
+func (x *Exit) GetStdinRead() int64 {
+	if x != nil {
+		return x.StdinRead
+	}
+	return 0
+}
+
+func (x *Exit) GetFiles() []*OpenFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
 type SignalRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
@@ -1607,7 +1913,7 @@ type SignalRequest struct {
 
 func (x *SignalRequest) Reset() {
 	*x = SignalRequest{}
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1925,7 @@ func (x *SignalRequest) String() string {
 func (*SignalRequest) ProtoMessage() {}
 
 func (x *SignalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1938,7 @@ func (x *SignalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalRequest.ProtoReflect.Descriptor instead.
 func (*SignalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{21}
+	return file_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SignalRequest) GetContainer() string {
@@ -1664,7 +1970,7 @@ type SignalReply struct {
 
 func (x *SignalReply) Reset() {
 	*x = SignalReply{}
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1982,7 @@ func (x *SignalReply) String() string {
 func (*SignalReply) ProtoMessage() {}
 
 func (x *SignalReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1995,7 @@ func (x *SignalReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalReply.ProtoReflect.Descriptor instead.
 func (*SignalReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_proto_rawDescGZIP(), []int{25}
 }
 
 type ResizeRequest struct {
@@ -1703,7 +2009,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +2021,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +2034,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResizeRequest) GetContainer() string {
@@ -1760,7 +2066,7 @@ type ResizeReply struct {
 
 func (x *ResizeReply) Reset() {
 	*x = ResizeReply{}
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +2078,7 @@ func (x *ResizeReply) String() string {
 func (*ResizeReply) ProtoMessage() {}
 
 func (x *ResizeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +2091,7 @@ func (x *ResizeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeReply.ProtoReflect.Descriptor instead.
 func (*ResizeReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_proto_rawDescGZIP(), []int{27}
 }
 
 type PauseRequest struct {
@@ -1798,7 +2104,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +2116,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +2129,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PauseRequest) GetContainer() string {
@@ -1848,7 +2154,7 @@ type PauseReply struct {
 
 func (x *PauseReply) Reset() {
 	*x = PauseReply{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +2166,7 @@ func (x *PauseReply) String() string {
 func (*PauseReply) ProtoMessage() {}
 
 func (x *PauseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +2179,7 @@ func (x *PauseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseReply.ProtoReflect.Descriptor instead.
 func (*PauseReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{29}
 }
 
 type CloseRequest struct {
@@ -1885,7 +2191,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +2203,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +2216,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CloseRequest) GetContainer() string {
@@ -1928,7 +2234,7 @@ type CloseReply struct {
 
 func (x *CloseReply) Reset() {
 	*x = CloseReply{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2246,7 @@ func (x *CloseReply) String() string {
 func (*CloseReply) ProtoMessage() {}
 
 func (x *CloseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2259,7 @@ func (x *CloseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseReply.ProtoReflect.Descriptor instead.
 func (*CloseReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 type EventsRequest struct {
@@ -1965,7 +2271,7 @@ type EventsRequest struct {
 
 func (x *EventsRequest) Reset() {
 	*x = EventsRequest{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1977,7 +2283,7 @@ func (x *EventsRequest) String() string {
 func (*EventsRequest) ProtoMessage() {}
 
 func (x *EventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1990,7 +2296,7 @@ func (x *EventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
 func (*EventsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EventsRequest) GetAcknowledge() int64 {
@@ -2007,14 +2313,15 @@ type Event struct {
 	Exec          string                 `protobuf:"bytes,3,opt,name=exec,proto3" json:"exec,omitempty"` // empty for the container's first process
 	Run           int64                  `protobuf:"varint,4,opt,name=run,proto3" json:"run,omitempty"`
 	Exit          *Exit                  `protobuf:"bytes,5,opt,name=exit,proto3" json:"exit,omitempty"`
-	Ready         bool                   `protobuf:"varint,6,opt,name=ready,proto3" json:"ready,omitempty"` // first message of a stream: what ended before is all sent
+	Ready         bool                   `protobuf:"varint,6,opt,name=ready,proto3" json:"ready,omitempty"`  // first message of a stream: what ended before is all sent
+	Native        *NativeNeeded          `protobuf:"bytes,7,opt,name=native,proto3" json:"native,omitempty"` // instead of an exit: a process in the sandbox has started a native program
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2333,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2039,7 +2346,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Event) GetSequence() int64 {
@@ -2084,6 +2391,362 @@ func (x *Event) GetReady() bool {
 	return false
 }
 
+func (x *Event) GetNative() *NativeNeeded {
+	if x != nil {
+		return x.Native
+	}
+	return nil
+}
+
+// NativeNeeded asks for the twin of a container. It is acknowledged once Promote has answered it.
+type NativeNeeded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Program       string                 `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"` // path
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`         // what it is: "a native linux/amd64 program (ELF)"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NativeNeeded) Reset() {
+	*x = NativeNeeded{}
+	mi := &file_agent_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NativeNeeded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NativeNeeded) ProtoMessage() {}
+
+func (x *NativeNeeded) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NativeNeeded.ProtoReflect.Descriptor instead.
+func (*NativeNeeded) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *NativeNeeded) GetProgram() string {
+	if x != nil {
+		return x.Program
+	}
+	return ""
+}
+
+func (x *NativeNeeded) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type PromoteRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"` // the twin's agent as gRPC names it: unix:/run/…; empty where there is none
+	Root          string                 `protobuf:"bytes,3,opt,name=root,proto3" json:"root,omitempty"`     // host path of the twin's root, where both are on this machine and share it
+	Error         string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`   // why there is no twin
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteRequest) Reset() {
+	*x = PromoteRequest{}
+	mi := &file_agent_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteRequest) ProtoMessage() {}
+
+func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
+func (*PromoteRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PromoteRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *PromoteRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *PromoteRequest) GetRoot() string {
+	if x != nil {
+		return x.Root
+	}
+	return ""
+}
+
+func (x *PromoteRequest) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type PromoteReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bytes         int64                  `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"` // of changes that were sent to the twin
+	Files         int64                  `protobuf:"varint,2,opt,name=files,proto3" json:"files,omitempty"`
+	Duration      int64                  `protobuf:"varint,3,opt,name=duration,proto3" json:"duration,omitempty"` // nanoseconds
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteReply) Reset() {
+	*x = PromoteReply{}
+	mi := &file_agent_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteReply) ProtoMessage() {}
+
+func (x *PromoteReply) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteReply.ProtoReflect.Descriptor instead.
+func (*PromoteReply) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *PromoteReply) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *PromoteReply) GetFiles() int64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *PromoteReply) GetDuration() int64 {
+	if x != nil {
+		return x.Duration
+	}
+	return 0
+}
+
+type DeltaRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	Forget        bool                   `protobuf:"varint,2,opt,name=forget,proto3" json:"forget,omitempty"` // only begin to count from here
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeltaRequest) Reset() {
+	*x = DeltaRequest{}
+	mi := &file_agent_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeltaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeltaRequest) ProtoMessage() {}
+
+func (x *DeltaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeltaRequest.ProtoReflect.Descriptor instead.
+func (*DeltaRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *DeltaRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *DeltaRequest) GetForget() bool {
+	if x != nil {
+		return x.Forget
+	}
+	return false
+}
+
+type NetworkData struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NetworkData) Reset() {
+	*x = NetworkData{}
+	mi := &file_agent_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NetworkData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NetworkData) ProtoMessage() {}
+
+func (x *NetworkData) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NetworkData.ProtoReflect.Descriptor instead.
+func (*NetworkData) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *NetworkData) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type ShutdownRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShutdownRequest) Reset() {
+	*x = ShutdownRequest{}
+	mi := &file_agent_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShutdownRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShutdownRequest) ProtoMessage() {}
+
+func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
+func (*ShutdownRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{39}
+}
+
+type ShutdownReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShutdownReply) Reset() {
+	*x = ShutdownReply{}
+	mi := &file_agent_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShutdownReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShutdownReply) ProtoMessage() {}
+
+func (x *ShutdownReply) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShutdownReply.ProtoReflect.Descriptor instead.
+func (*ShutdownReply) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{40}
+}
+
 type TopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
@@ -2094,7 +2757,7 @@ type TopRequest struct {
 
 func (x *TopRequest) Reset() {
 	*x = TopRequest{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2769,7 @@ func (x *TopRequest) String() string {
 func (*TopRequest) ProtoMessage() {}
 
 func (x *TopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2782,7 @@ func (x *TopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopRequest.ProtoReflect.Descriptor instead.
 func (*TopRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *TopRequest) GetContainer() string {
@@ -2146,7 +2809,7 @@ type TopReply struct {
 
 func (x *TopReply) Reset() {
 	*x = TopReply{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2821,7 @@ func (x *TopReply) String() string {
 func (*TopReply) ProtoMessage() {}
 
 func (x *TopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2834,7 @@ func (x *TopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopReply.ProtoReflect.Descriptor instead.
 func (*TopReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *TopReply) GetTitles() []string {
@@ -2197,7 +2860,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2872,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2885,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *StatsRequest) GetContainer() string {
@@ -2246,7 +2909,7 @@ type StatsReply struct {
 
 func (x *StatsReply) Reset() {
 	*x = StatsReply{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2258,7 +2921,7 @@ func (x *StatsReply) String() string {
 func (*StatsReply) ProtoMessage() {}
 
 func (x *StatsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2271,7 +2934,7 @@ func (x *StatsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsReply.ProtoReflect.Descriptor instead.
 func (*StatsReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *StatsReply) GetTime() int64 {
@@ -2329,7 +2992,7 @@ type PathStat struct {
 
 func (x *PathStat) Reset() {
 	*x = PathStat{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2341,7 +3004,7 @@ func (x *PathStat) String() string {
 func (*PathStat) ProtoMessage() {}
 
 func (x *PathStat) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2354,7 +3017,7 @@ func (x *PathStat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathStat.ProtoReflect.Descriptor instead.
 func (*PathStat) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PathStat) GetName() string {
@@ -2402,7 +3065,7 @@ type StatRequest struct {
 
 func (x *StatRequest) Reset() {
 	*x = StatRequest{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2414,7 +3077,7 @@ func (x *StatRequest) String() string {
 func (*StatRequest) ProtoMessage() {}
 
 func (x *StatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2427,7 +3090,7 @@ func (x *StatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatRequest.ProtoReflect.Descriptor instead.
 func (*StatRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *StatRequest) GetContainer() string {
@@ -2453,7 +3116,7 @@ type StatReply struct {
 
 func (x *StatReply) Reset() {
 	*x = StatReply{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2465,7 +3128,7 @@ func (x *StatReply) String() string {
 func (*StatReply) ProtoMessage() {}
 
 func (x *StatReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2478,7 +3141,7 @@ func (x *StatReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatReply.ProtoReflect.Descriptor instead.
 func (*StatReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StatReply) GetStat() *PathStat {
@@ -2498,7 +3161,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +3173,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +3186,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetRequest) GetContainer() string {
@@ -2550,7 +3213,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +3225,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +3238,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetReply) GetStat() *PathStat {
@@ -2602,7 +3265,7 @@ type PutRequest struct {
 
 func (x *PutRequest) Reset() {
 	*x = PutRequest{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +3277,7 @@ func (x *PutRequest) String() string {
 func (*PutRequest) ProtoMessage() {}
 
 func (x *PutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +3290,7 @@ func (x *PutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutRequest.ProtoReflect.Descriptor instead.
 func (*PutRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PutRequest) GetOpen() *PutOpen {
@@ -2650,13 +3313,14 @@ type PutOpen struct {
 	Path                 string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	NoOverwriteDirNonDir bool                   `protobuf:"varint,3,opt,name=no_overwrite_dir_non_dir,json=noOverwriteDirNonDir,proto3" json:"no_overwrite_dir_non_dir,omitempty"`
 	CopyOwner            bool                   `protobuf:"varint,4,opt,name=copy_owner,json=copyOwner,proto3" json:"copy_owner,omitempty"` // keep the owner of the archive (copyUIDGID); else the owner is root
+	Layer                bool                   `protobuf:"varint,5,opt,name=layer,proto3" json:"layer,omitempty"`                          // the archive is that of an OCI layer, with whiteouts and owners, to be applied at path
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
 
 func (x *PutOpen) Reset() {
 	*x = PutOpen{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2668,7 +3332,7 @@ func (x *PutOpen) String() string {
 func (*PutOpen) ProtoMessage() {}
 
 func (x *PutOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2681,7 +3345,7 @@ func (x *PutOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutOpen.ProtoReflect.Descriptor instead.
 func (*PutOpen) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PutOpen) GetContainer() string {
@@ -2712,6 +3376,13 @@ func (x *PutOpen) GetCopyOwner() bool {
 	return false
 }
 
+func (x *PutOpen) GetLayer() bool {
+	if x != nil {
+		return x.Layer
+	}
+	return false
+}
+
 type PutReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2720,7 +3391,7 @@ type PutReply struct {
 
 func (x *PutReply) Reset() {
 	*x = PutReply{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2732,7 +3403,7 @@ func (x *PutReply) String() string {
 func (*PutReply) ProtoMessage() {}
 
 func (x *PutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2745,7 +3416,7 @@ func (x *PutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutReply.ProtoReflect.Descriptor instead.
 func (*PutReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{52}
 }
 
 type ChangesRequest struct {
@@ -2757,7 +3428,7 @@ type ChangesRequest struct {
 
 func (x *ChangesRequest) Reset() {
 	*x = ChangesRequest{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2769,7 +3440,7 @@ func (x *ChangesRequest) String() string {
 func (*ChangesRequest) ProtoMessage() {}
 
 func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2782,7 +3453,7 @@ func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesRequest.ProtoReflect.Descriptor instead.
 func (*ChangesRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ChangesRequest) GetContainer() string {
@@ -2801,7 +3472,7 @@ type ChangesReply struct {
 
 func (x *ChangesReply) Reset() {
 	*x = ChangesReply{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2813,7 +3484,7 @@ func (x *ChangesReply) String() string {
 func (*ChangesReply) ProtoMessage() {}
 
 func (x *ChangesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2826,7 +3497,7 @@ func (x *ChangesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesReply.ProtoReflect.Descriptor instead.
 func (*ChangesReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ChangesReply) GetChanges() []*Change {
@@ -2846,7 +3517,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2858,7 +3529,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2871,7 +3542,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Change) GetKind() Change_Kind {
@@ -2888,134 +3559,6 @@ func (x *Change) GetPath() string {
 	return ""
 }
 
-type DialRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"` // first message: with address
-	Network       string                 `protobuf:"bytes,2,opt,name=network,proto3" json:"network,omitempty"`     // tcp or udp
-	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
-	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
-	CloseWrite    bool                   `protobuf:"varint,5,opt,name=close_write,json=closeWrite,proto3" json:"close_write,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DialRequest) Reset() {
-	*x = DialRequest{}
-	mi := &file_agent_proto_msgTypes[46]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DialRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DialRequest) ProtoMessage() {}
-
-func (x *DialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DialRequest.ProtoReflect.Descriptor instead.
-func (*DialRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
-}
-
-func (x *DialRequest) GetContainer() string {
-	if x != nil {
-		return x.Container
-	}
-	return ""
-}
-
-func (x *DialRequest) GetNetwork() string {
-	if x != nil {
-		return x.Network
-	}
-	return ""
-}
-
-func (x *DialRequest) GetAddress() string {
-	if x != nil {
-		return x.Address
-	}
-	return ""
-}
-
-func (x *DialRequest) GetData() []byte {
-	if x != nil {
-		return x.Data
-	}
-	return nil
-}
-
-func (x *DialRequest) GetCloseWrite() bool {
-	if x != nil {
-		return x.CloseWrite
-	}
-	return false
-}
-
-type DialReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
-	CloseWrite    bool                   `protobuf:"varint,2,opt,name=close_write,json=closeWrite,proto3" json:"close_write,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DialReply) Reset() {
-	*x = DialReply{}
-	mi := &file_agent_proto_msgTypes[47]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DialReply) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DialReply) ProtoMessage() {}
-
-func (x *DialReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DialReply.ProtoReflect.Descriptor instead.
-func (*DialReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
-}
-
-func (x *DialReply) GetData() []byte {
-	if x != nil {
-		return x.Data
-	}
-	return nil
-}
-
-func (x *DialReply) GetCloseWrite() bool {
-	if x != nil {
-		return x.CloseWrite
-	}
-	return false
-}
-
 type TopReply_Row struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cells         []string               `protobuf:"bytes,1,rep,name=cells,proto3" json:"cells,omitempty"`
@@ -3025,7 +3568,7 @@ type TopReply_Row struct {
 
 func (x *TopReply_Row) Reset() {
 	*x = TopReply_Row{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3037,7 +3580,7 @@ func (x *TopReply_Row) String() string {
 func (*TopReply_Row) ProtoMessage() {}
 
 func (x *TopReply_Row) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3050,7 +3593,7 @@ func (x *TopReply_Row) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopReply_Row.ProtoReflect.Descriptor instead.
 func (*TopReply_Row) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32, 0}
+	return file_agent_proto_rawDescGZIP(), []int{42, 0}
 }
 
 func (x *TopReply_Row) GetCells() []string {
@@ -3067,7 +3610,7 @@ const file_agent_proto_rawDesc = "" +
 	"\vagent.proto\x12\x13sockerless.agent.v1\"B\n" +
 	"\fHelloRequest\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x16\n" +
-	"\x06server\x18\x02 \x01(\tR\x06server\"\x9d\x01\n" +
+	"\x06server\x18\x02 \x01(\tR\x06server\"\xb9\x01\n" +
 	"\n" +
 	"HelloReply\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x14\n" +
@@ -3075,13 +3618,14 @@ const file_agent_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12C\n" +
 	"\n" +
 	"containers\x18\x04 \x03(\v2#.sockerless.agent.v1.ContainerStateR\n" +
-	"containers\"\x84\x01\n" +
+	"containers\x12\x1a\n" +
+	"\bdeadline\x18\x05 \x01(\x03R\bdeadline\"\x84\x01\n" +
 	"\x0eContainerState\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x10\n" +
 	"\x03run\x18\x02 \x01(\x03R\x03run\x12\x18\n" +
 	"\arunning\x18\x03 \x01(\bR\arunning\x12\x16\n" +
 	"\x06paused\x18\x04 \x01(\bR\x06paused\x12\x10\n" +
-	"\x03pid\x18\x05 \x01(\x03R\x03pid\"\xe5\x02\n" +
+	"\x03pid\x18\x05 \x01(\x03R\x03pid\"\xd7\x03\n" +
 	"\tContainer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bhostname\x18\x02 \x01(\tR\bhostname\x12\x1e\n" +
@@ -3098,7 +3642,19 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"dns_search\x18\n" +
 	" \x03(\tR\tdnsSearch\x123\n" +
-	"\x06limits\x18\v \x01(\v2\x1b.sockerless.agent.v1.LimitsR\x06limits\"\xf3\x01\n" +
+	"\x06limits\x18\v \x01(\v2\x1b.sockerless.agent.v1.LimitsR\x06limits\x123\n" +
+	"\x06native\x18\f \x01(\v2\x1b.sockerless.agent.v1.NativeR\x06native\x12;\n" +
+	"\tendpoints\x18\r \x03(\v2\x1d.sockerless.agent.v1.EndpointR\tendpoints\"P\n" +
+	"\x06Native\x12\x18\n" +
+	"\apromote\x18\x01 \x01(\bR\apromote\x12\x18\n" +
+	"\arefusal\x18\x02 \x01(\tR\arefusal\x12\x12\n" +
+	"\x04bash\x18\x03 \x01(\bR\x04bash\"\x82\x01\n" +
+	"\bEndpoint\x12\x18\n" +
+	"\anetwork\x18\x01 \x01(\tR\anetwork\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06prefix\x18\x03 \x01(\rR\x06prefix\x12\x18\n" +
+	"\agateway\x18\x04 \x01(\tR\agateway\x12\x10\n" +
+	"\x03mac\x18\x05 \x01(\tR\x03mac\"\xf3\x01\n" +
 	"\x05Mount\x123\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1f.sockerless.agent.v1.Mount.TypeR\x04type\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
@@ -3115,7 +3671,7 @@ const file_agent_proto_rawDesc = "" +
 	"\x06Limits\x12\x16\n" +
 	"\x06memory\x18\x01 \x01(\x03R\x06memory\x12\x12\n" +
 	"\x04pids\x18\x02 \x01(\x03R\x04pids\x12\x1b\n" +
-	"\tnano_cpus\x18\x03 \x01(\x03R\bnanoCpus\"\x89\x02\n" +
+	"\tnano_cpus\x18\x03 \x01(\x03R\bnanoCpus\"\xbe\x02\n" +
 	"\aProcess\x12\x12\n" +
 	"\x04args\x18\x01 \x03(\tR\x04args\x12\x10\n" +
 	"\x03env\x18\x02 \x03(\tR\x03env\x12\x10\n" +
@@ -3130,7 +3686,17 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"privileged\x18\n" +
 	" \x01(\bR\n" +
-	"privileged\":\n" +
+	"privileged\x123\n" +
+	"\x05files\x18\v \x03(\v2\x1d.sockerless.agent.v1.OpenFileR\x05files\"\x98\x01\n" +
+	"\bOpenFile\x12\x1e\n" +
+	"\n" +
+	"descriptor\x18\x01 \x01(\rR\n" +
+	"descriptor\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04read\x18\x03 \x01(\bR\x04read\x12\x14\n" +
+	"\x05write\x18\x04 \x01(\bR\x05write\x12\x16\n" +
+	"\x06append\x18\x05 \x01(\bR\x06append\x12\x16\n" +
+	"\x06offset\x18\x06 \x01(\x03R\x06offset\":\n" +
 	"\n" +
 	"WindowSize\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\rR\x04rows\x12\x18\n" +
@@ -3146,10 +3712,11 @@ const file_agent_proto_rawDesc = "" +
 	"StartReply\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x03R\x03pid\x12\x18\n" +
 	"\astarted\x18\x02 \x01(\x03R\astarted\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x03R\x06offset\"<\n" +
+	"\x06offset\x18\x03 \x01(\x03R\x06offset\"T\n" +
 	"\fStartFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"w\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
+	"\x06native\x18\x03 \x01(\tR\x06native\"w\n" +
 	"\vExecRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04exec\x18\x02 \x01(\tR\x04exec\x126\n" +
@@ -3162,7 +3729,7 @@ const file_agent_proto_rawDesc = "" +
 	"\vclose_stdin\x18\x03 \x01(\bH\x00R\n" +
 	"closeStdin\x129\n" +
 	"\x06resize\x18\x04 \x01(\v2\x1f.sockerless.agent.v1.WindowSizeH\x00R\x06resizeB\a\n" +
-	"\x05input\"\xbc\x01\n" +
+	"\x05input\"\xdd\x01\n" +
 	"\n" +
 	"AttachOpen\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
@@ -3170,11 +3737,14 @@ const file_agent_proto_rawDesc = "" +
 	"\aprocess\x18\x03 \x01(\v2\x1c.sockerless.agent.v1.ProcessR\aprocess\x12\x16\n" +
 	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x14\n" +
 	"\x05stdin\x18\x05 \x01(\bR\x05stdin\x12\x16\n" +
-	"\x06output\x18\x06 \x01(\bR\x06output\"\xb6\x01\n" +
+	"\x06output\x18\x06 \x01(\bR\x06output\x12\x1f\n" +
+	"\vcount_stdin\x18\a \x01(\bR\n" +
+	"countStdin\"\xce\x01\n" +
 	"\fAttachOutput\x128\n" +
 	"\astarted\x18\x01 \x01(\v2\x1c.sockerless.agent.v1.StartedH\x00R\astarted\x121\n" +
 	"\x04data\x18\x02 \x01(\v2\x1b.sockerless.agent.v1.OutputH\x00R\x04data\x12/\n" +
-	"\x04exit\x18\x03 \x01(\v2\x19.sockerless.agent.v1.ExitH\x00R\x04exitB\b\n" +
+	"\x04exit\x18\x03 \x01(\v2\x19.sockerless.agent.v1.ExitH\x00R\x04exit\x12\x16\n" +
+	"\x05taken\x18\x04 \x01(\x03H\x00R\x05takenB\b\n" +
 	"\x06output\"\x1b\n" +
 	"\aStarted\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x03R\x03pid\"`\n" +
@@ -3182,12 +3752,15 @@ const file_agent_proto_rawDesc = "" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x16\n" +
 	"\x06stream\x18\x03 \x01(\rR\x06stream\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"h\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"\xbc\x01\n" +
 	"\x04Exit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\"\n" +
 	"\rout_of_memory\x18\x03 \x01(\bR\voutOfMemory\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05error\"Y\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x12\x1d\n" +
+	"\n" +
+	"stdin_read\x18\x05 \x01(\x03R\tstdinRead\x123\n" +
+	"\x05files\x18\x06 \x03(\v2\x1d.sockerless.agent.v1.OpenFileR\x05files\"Y\n" +
 	"\rSignalRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04exec\x18\x02 \x01(\tR\x04exec\x12\x16\n" +
@@ -3208,14 +3781,34 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"CloseReply\"1\n" +
 	"\rEventsRequest\x12 \n" +
-	"\vacknowledge\x18\x01 \x01(\x03R\vacknowledge\"\xac\x01\n" +
+	"\vacknowledge\x18\x01 \x01(\x03R\vacknowledge\"\xe7\x01\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x1c\n" +
 	"\tcontainer\x18\x02 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04exec\x18\x03 \x01(\tR\x04exec\x12\x10\n" +
 	"\x03run\x18\x04 \x01(\x03R\x03run\x12-\n" +
 	"\x04exit\x18\x05 \x01(\v2\x19.sockerless.agent.v1.ExitR\x04exit\x12\x14\n" +
-	"\x05ready\x18\x06 \x01(\bR\x05ready\">\n" +
+	"\x05ready\x18\x06 \x01(\bR\x05ready\x129\n" +
+	"\x06native\x18\a \x01(\v2!.sockerless.agent.v1.NativeNeededR\x06native\":\n" +
+	"\fNativeNeeded\x12\x18\n" +
+	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"p\n" +
+	"\x0ePromoteRequest\x12\x1c\n" +
+	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x12\n" +
+	"\x04root\x18\x03 \x01(\tR\x04root\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"V\n" +
+	"\fPromoteReply\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x14\n" +
+	"\x05files\x18\x02 \x01(\x03R\x05files\x12\x1a\n" +
+	"\bduration\x18\x03 \x01(\x03R\bduration\"D\n" +
+	"\fDeltaRequest\x12\x1c\n" +
+	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x16\n" +
+	"\x06forget\x18\x02 \x01(\bR\x06forget\"!\n" +
+	"\vNetworkData\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x11\n" +
+	"\x0fShutdownRequest\"\x0f\n" +
+	"\rShutdownReply\">\n" +
 	"\n" +
 	"TopRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
@@ -3259,13 +3852,14 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"PutRequest\x120\n" +
 	"\x04open\x18\x01 \x01(\v2\x1c.sockerless.agent.v1.PutOpenR\x04open\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\x92\x01\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xa8\x01\n" +
 	"\aPutOpen\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x126\n" +
 	"\x18no_overwrite_dir_non_dir\x18\x03 \x01(\bR\x14noOverwriteDirNonDir\x12\x1d\n" +
 	"\n" +
-	"copy_owner\x18\x04 \x01(\bR\tcopyOwner\"\n" +
+	"copy_owner\x18\x04 \x01(\bR\tcopyOwner\x12\x14\n" +
+	"\x05layer\x18\x05 \x01(\bR\x05layer\"\n" +
 	"\n" +
 	"\bPutReply\".\n" +
 	"\x0eChangesRequest\x12\x1c\n" +
@@ -3278,19 +3872,7 @@ const file_agent_proto_rawDesc = "" +
 	"\x04Kind\x12\f\n" +
 	"\bMODIFIED\x10\x00\x12\t\n" +
 	"\x05ADDED\x10\x01\x12\v\n" +
-	"\aDELETED\x10\x02\"\x94\x01\n" +
-	"\vDialRequest\x12\x1c\n" +
-	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x18\n" +
-	"\anetwork\x18\x02 \x01(\tR\anetwork\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\x12\x1f\n" +
-	"\vclose_write\x18\x05 \x01(\bR\n" +
-	"closeWrite\"@\n" +
-	"\tDialReply\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\x12\x1f\n" +
-	"\vclose_write\x18\x02 \x01(\bR\n" +
-	"closeWrite2\xa1\n" +
-	"\n" +
+	"\aDELETED\x10\x022\x9c\f\n" +
 	"\x05Agent\x12K\n" +
 	"\x05Hello\x12!.sockerless.agent.v1.HelloRequest\x1a\x1f.sockerless.agent.v1.HelloReply\x12H\n" +
 	"\x04Open\x12 .sockerless.agent.v1.OpenRequest\x1a\x1e.sockerless.agent.v1.OpenReply\x12K\n" +
@@ -3307,8 +3889,11 @@ const file_agent_proto_rawDesc = "" +
 	"\x04Stat\x12 .sockerless.agent.v1.StatRequest\x1a\x1e.sockerless.agent.v1.StatReply\x12G\n" +
 	"\x03Get\x12\x1f.sockerless.agent.v1.GetRequest\x1a\x1d.sockerless.agent.v1.GetReply0\x01\x12G\n" +
 	"\x03Put\x12\x1f.sockerless.agent.v1.PutRequest\x1a\x1d.sockerless.agent.v1.PutReply(\x01\x12Q\n" +
-	"\aChanges\x12#.sockerless.agent.v1.ChangesRequest\x1a!.sockerless.agent.v1.ChangesReply\x12L\n" +
-	"\x04Dial\x12 .sockerless.agent.v1.DialRequest\x1a\x1e.sockerless.agent.v1.DialReply(\x010\x01B0Z.github.com/sockerless/sockerless/agent/agentpbb\x06proto3"
+	"\aChanges\x12#.sockerless.agent.v1.ChangesRequest\x1a!.sockerless.agent.v1.ChangesReply\x12Q\n" +
+	"\aPromote\x12#.sockerless.agent.v1.PromoteRequest\x1a!.sockerless.agent.v1.PromoteReply\x12K\n" +
+	"\x05Delta\x12!.sockerless.agent.v1.DeltaRequest\x1a\x1d.sockerless.agent.v1.GetReply0\x01\x12Q\n" +
+	"\aNetwork\x12 .sockerless.agent.v1.NetworkData\x1a .sockerless.agent.v1.NetworkData(\x010\x01\x12T\n" +
+	"\bShutdown\x12$.sockerless.agent.v1.ShutdownRequest\x1a\".sockerless.agent.v1.ShutdownReplyB0Z.github.com/sockerless/sockerless/agent/agentpbb\x06proto3"
 
 var (
 	file_agent_proto_rawDescOnce sync.Once
@@ -3323,123 +3908,142 @@ func file_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_agent_proto_goTypes = []any{
-	(Mount_Type)(0),        // 0: sockerless.agent.v1.Mount.Type
-	(Change_Kind)(0),       // 1: sockerless.agent.v1.Change.Kind
-	(*HelloRequest)(nil),   // 2: sockerless.agent.v1.HelloRequest
-	(*HelloReply)(nil),     // 3: sockerless.agent.v1.HelloReply
-	(*ContainerState)(nil), // 4: sockerless.agent.v1.ContainerState
-	(*Container)(nil),      // 5: sockerless.agent.v1.Container
-	(*Mount)(nil),          // 6: sockerless.agent.v1.Mount
-	(*Limits)(nil),         // 7: sockerless.agent.v1.Limits
-	(*Process)(nil),        // 8: sockerless.agent.v1.Process
-	(*WindowSize)(nil),     // 9: sockerless.agent.v1.WindowSize
-	(*OpenRequest)(nil),    // 10: sockerless.agent.v1.OpenRequest
-	(*OpenReply)(nil),      // 11: sockerless.agent.v1.OpenReply
-	(*StartRequest)(nil),   // 12: sockerless.agent.v1.StartRequest
-	(*StartReply)(nil),     // 13: sockerless.agent.v1.StartReply
-	(*StartFailure)(nil),   // 14: sockerless.agent.v1.StartFailure
-	(*ExecRequest)(nil),    // 15: sockerless.agent.v1.ExecRequest
-	(*ExecReply)(nil),      // 16: sockerless.agent.v1.ExecReply
-	(*AttachInput)(nil),    // 17: sockerless.agent.v1.AttachInput
-	(*AttachOpen)(nil),     // 18: sockerless.agent.v1.AttachOpen
-	(*AttachOutput)(nil),   // 19: sockerless.agent.v1.AttachOutput
-	(*Started)(nil),        // 20: sockerless.agent.v1.Started
-	(*Output)(nil),         // 21: sockerless.agent.v1.Output
-	(*Exit)(nil),           // 22: sockerless.agent.v1.Exit
-	(*SignalRequest)(nil),  // 23: sockerless.agent.v1.SignalRequest
-	(*SignalReply)(nil),    // 24: sockerless.agent.v1.SignalReply
-	(*ResizeRequest)(nil),  // 25: sockerless.agent.v1.ResizeRequest
-	(*ResizeReply)(nil),    // 26: sockerless.agent.v1.ResizeReply
-	(*PauseRequest)(nil),   // 27: sockerless.agent.v1.PauseRequest
-	(*PauseReply)(nil),     // 28: sockerless.agent.v1.PauseReply
-	(*CloseRequest)(nil),   // 29: sockerless.agent.v1.CloseRequest
-	(*CloseReply)(nil),     // 30: sockerless.agent.v1.CloseReply
-	(*EventsRequest)(nil),  // 31: sockerless.agent.v1.EventsRequest
-	(*Event)(nil),          // 32: sockerless.agent.v1.Event
-	(*TopRequest)(nil),     // 33: sockerless.agent.v1.TopRequest
-	(*TopReply)(nil),       // 34: sockerless.agent.v1.TopReply
-	(*StatsRequest)(nil),   // 35: sockerless.agent.v1.StatsRequest
-	(*StatsReply)(nil),     // 36: sockerless.agent.v1.StatsReply
-	(*PathStat)(nil),       // 37: sockerless.agent.v1.PathStat
-	(*StatRequest)(nil),    // 38: sockerless.agent.v1.StatRequest
-	(*StatReply)(nil),      // 39: sockerless.agent.v1.StatReply
-	(*GetRequest)(nil),     // 40: sockerless.agent.v1.GetRequest
-	(*GetReply)(nil),       // 41: sockerless.agent.v1.GetReply
-	(*PutRequest)(nil),     // 42: sockerless.agent.v1.PutRequest
-	(*PutOpen)(nil),        // 43: sockerless.agent.v1.PutOpen
-	(*PutReply)(nil),       // 44: sockerless.agent.v1.PutReply
-	(*ChangesRequest)(nil), // 45: sockerless.agent.v1.ChangesRequest
-	(*ChangesReply)(nil),   // 46: sockerless.agent.v1.ChangesReply
-	(*Change)(nil),         // 47: sockerless.agent.v1.Change
-	(*DialRequest)(nil),    // 48: sockerless.agent.v1.DialRequest
-	(*DialReply)(nil),      // 49: sockerless.agent.v1.DialReply
-	(*TopReply_Row)(nil),   // 50: sockerless.agent.v1.TopReply.Row
+	(Mount_Type)(0),         // 0: sockerless.agent.v1.Mount.Type
+	(Change_Kind)(0),        // 1: sockerless.agent.v1.Change.Kind
+	(*HelloRequest)(nil),    // 2: sockerless.agent.v1.HelloRequest
+	(*HelloReply)(nil),      // 3: sockerless.agent.v1.HelloReply
+	(*ContainerState)(nil),  // 4: sockerless.agent.v1.ContainerState
+	(*Container)(nil),       // 5: sockerless.agent.v1.Container
+	(*Native)(nil),          // 6: sockerless.agent.v1.Native
+	(*Endpoint)(nil),        // 7: sockerless.agent.v1.Endpoint
+	(*Mount)(nil),           // 8: sockerless.agent.v1.Mount
+	(*Limits)(nil),          // 9: sockerless.agent.v1.Limits
+	(*Process)(nil),         // 10: sockerless.agent.v1.Process
+	(*OpenFile)(nil),        // 11: sockerless.agent.v1.OpenFile
+	(*WindowSize)(nil),      // 12: sockerless.agent.v1.WindowSize
+	(*OpenRequest)(nil),     // 13: sockerless.agent.v1.OpenRequest
+	(*OpenReply)(nil),       // 14: sockerless.agent.v1.OpenReply
+	(*StartRequest)(nil),    // 15: sockerless.agent.v1.StartRequest
+	(*StartReply)(nil),      // 16: sockerless.agent.v1.StartReply
+	(*StartFailure)(nil),    // 17: sockerless.agent.v1.StartFailure
+	(*ExecRequest)(nil),     // 18: sockerless.agent.v1.ExecRequest
+	(*ExecReply)(nil),       // 19: sockerless.agent.v1.ExecReply
+	(*AttachInput)(nil),     // 20: sockerless.agent.v1.AttachInput
+	(*AttachOpen)(nil),      // 21: sockerless.agent.v1.AttachOpen
+	(*AttachOutput)(nil),    // 22: sockerless.agent.v1.AttachOutput
+	(*Started)(nil),         // 23: sockerless.agent.v1.Started
+	(*Output)(nil),          // 24: sockerless.agent.v1.Output
+	(*Exit)(nil),            // 25: sockerless.agent.v1.Exit
+	(*SignalRequest)(nil),   // 26: sockerless.agent.v1.SignalRequest
+	(*SignalReply)(nil),     // 27: sockerless.agent.v1.SignalReply
+	(*ResizeRequest)(nil),   // 28: sockerless.agent.v1.ResizeRequest
+	(*ResizeReply)(nil),     // 29: sockerless.agent.v1.ResizeReply
+	(*PauseRequest)(nil),    // 30: sockerless.agent.v1.PauseRequest
+	(*PauseReply)(nil),      // 31: sockerless.agent.v1.PauseReply
+	(*CloseRequest)(nil),    // 32: sockerless.agent.v1.CloseRequest
+	(*CloseReply)(nil),      // 33: sockerless.agent.v1.CloseReply
+	(*EventsRequest)(nil),   // 34: sockerless.agent.v1.EventsRequest
+	(*Event)(nil),           // 35: sockerless.agent.v1.Event
+	(*NativeNeeded)(nil),    // 36: sockerless.agent.v1.NativeNeeded
+	(*PromoteRequest)(nil),  // 37: sockerless.agent.v1.PromoteRequest
+	(*PromoteReply)(nil),    // 38: sockerless.agent.v1.PromoteReply
+	(*DeltaRequest)(nil),    // 39: sockerless.agent.v1.DeltaRequest
+	(*NetworkData)(nil),     // 40: sockerless.agent.v1.NetworkData
+	(*ShutdownRequest)(nil), // 41: sockerless.agent.v1.ShutdownRequest
+	(*ShutdownReply)(nil),   // 42: sockerless.agent.v1.ShutdownReply
+	(*TopRequest)(nil),      // 43: sockerless.agent.v1.TopRequest
+	(*TopReply)(nil),        // 44: sockerless.agent.v1.TopReply
+	(*StatsRequest)(nil),    // 45: sockerless.agent.v1.StatsRequest
+	(*StatsReply)(nil),      // 46: sockerless.agent.v1.StatsReply
+	(*PathStat)(nil),        // 47: sockerless.agent.v1.PathStat
+	(*StatRequest)(nil),     // 48: sockerless.agent.v1.StatRequest
+	(*StatReply)(nil),       // 49: sockerless.agent.v1.StatReply
+	(*GetRequest)(nil),      // 50: sockerless.agent.v1.GetRequest
+	(*GetReply)(nil),        // 51: sockerless.agent.v1.GetReply
+	(*PutRequest)(nil),      // 52: sockerless.agent.v1.PutRequest
+	(*PutOpen)(nil),         // 53: sockerless.agent.v1.PutOpen
+	(*PutReply)(nil),        // 54: sockerless.agent.v1.PutReply
+	(*ChangesRequest)(nil),  // 55: sockerless.agent.v1.ChangesRequest
+	(*ChangesReply)(nil),    // 56: sockerless.agent.v1.ChangesReply
+	(*Change)(nil),          // 57: sockerless.agent.v1.Change
+	(*TopReply_Row)(nil),    // 58: sockerless.agent.v1.TopReply.Row
 }
 var file_agent_proto_depIdxs = []int32{
 	4,  // 0: sockerless.agent.v1.HelloReply.containers:type_name -> sockerless.agent.v1.ContainerState
-	6,  // 1: sockerless.agent.v1.Container.mounts:type_name -> sockerless.agent.v1.Mount
-	7,  // 2: sockerless.agent.v1.Container.limits:type_name -> sockerless.agent.v1.Limits
-	0,  // 3: sockerless.agent.v1.Mount.type:type_name -> sockerless.agent.v1.Mount.Type
-	9,  // 4: sockerless.agent.v1.Process.size:type_name -> sockerless.agent.v1.WindowSize
-	5,  // 5: sockerless.agent.v1.OpenRequest.container:type_name -> sockerless.agent.v1.Container
-	5,  // 6: sockerless.agent.v1.StartRequest.container:type_name -> sockerless.agent.v1.Container
-	8,  // 7: sockerless.agent.v1.StartRequest.process:type_name -> sockerless.agent.v1.Process
-	8,  // 8: sockerless.agent.v1.ExecRequest.process:type_name -> sockerless.agent.v1.Process
-	18, // 9: sockerless.agent.v1.AttachInput.open:type_name -> sockerless.agent.v1.AttachOpen
-	9,  // 10: sockerless.agent.v1.AttachInput.resize:type_name -> sockerless.agent.v1.WindowSize
-	8,  // 11: sockerless.agent.v1.AttachOpen.process:type_name -> sockerless.agent.v1.Process
-	20, // 12: sockerless.agent.v1.AttachOutput.started:type_name -> sockerless.agent.v1.Started
-	21, // 13: sockerless.agent.v1.AttachOutput.data:type_name -> sockerless.agent.v1.Output
-	22, // 14: sockerless.agent.v1.AttachOutput.exit:type_name -> sockerless.agent.v1.Exit
-	9,  // 15: sockerless.agent.v1.ResizeRequest.size:type_name -> sockerless.agent.v1.WindowSize
-	22, // 16: sockerless.agent.v1.Event.exit:type_name -> sockerless.agent.v1.Exit
-	50, // 17: sockerless.agent.v1.TopReply.processes:type_name -> sockerless.agent.v1.TopReply.Row
-	37, // 18: sockerless.agent.v1.StatReply.stat:type_name -> sockerless.agent.v1.PathStat
-	37, // 19: sockerless.agent.v1.GetReply.stat:type_name -> sockerless.agent.v1.PathStat
-	43, // 20: sockerless.agent.v1.PutRequest.open:type_name -> sockerless.agent.v1.PutOpen
-	47, // 21: sockerless.agent.v1.ChangesReply.changes:type_name -> sockerless.agent.v1.Change
-	1,  // 22: sockerless.agent.v1.Change.kind:type_name -> sockerless.agent.v1.Change.Kind
-	2,  // 23: sockerless.agent.v1.Agent.Hello:input_type -> sockerless.agent.v1.HelloRequest
-	10, // 24: sockerless.agent.v1.Agent.Open:input_type -> sockerless.agent.v1.OpenRequest
-	12, // 25: sockerless.agent.v1.Agent.Start:input_type -> sockerless.agent.v1.StartRequest
-	15, // 26: sockerless.agent.v1.Agent.Exec:input_type -> sockerless.agent.v1.ExecRequest
-	17, // 27: sockerless.agent.v1.Agent.Attach:input_type -> sockerless.agent.v1.AttachInput
-	23, // 28: sockerless.agent.v1.Agent.Signal:input_type -> sockerless.agent.v1.SignalRequest
-	25, // 29: sockerless.agent.v1.Agent.Resize:input_type -> sockerless.agent.v1.ResizeRequest
-	27, // 30: sockerless.agent.v1.Agent.Pause:input_type -> sockerless.agent.v1.PauseRequest
-	29, // 31: sockerless.agent.v1.Agent.Close:input_type -> sockerless.agent.v1.CloseRequest
-	31, // 32: sockerless.agent.v1.Agent.Events:input_type -> sockerless.agent.v1.EventsRequest
-	33, // 33: sockerless.agent.v1.Agent.Top:input_type -> sockerless.agent.v1.TopRequest
-	35, // 34: sockerless.agent.v1.Agent.Stats:input_type -> sockerless.agent.v1.StatsRequest
-	38, // 35: sockerless.agent.v1.Agent.Stat:input_type -> sockerless.agent.v1.StatRequest
-	40, // 36: sockerless.agent.v1.Agent.Get:input_type -> sockerless.agent.v1.GetRequest
-	42, // 37: sockerless.agent.v1.Agent.Put:input_type -> sockerless.agent.v1.PutRequest
-	45, // 38: sockerless.agent.v1.Agent.Changes:input_type -> sockerless.agent.v1.ChangesRequest
-	48, // 39: sockerless.agent.v1.Agent.Dial:input_type -> sockerless.agent.v1.DialRequest
-	3,  // 40: sockerless.agent.v1.Agent.Hello:output_type -> sockerless.agent.v1.HelloReply
-	11, // 41: sockerless.agent.v1.Agent.Open:output_type -> sockerless.agent.v1.OpenReply
-	13, // 42: sockerless.agent.v1.Agent.Start:output_type -> sockerless.agent.v1.StartReply
-	16, // 43: sockerless.agent.v1.Agent.Exec:output_type -> sockerless.agent.v1.ExecReply
-	19, // 44: sockerless.agent.v1.Agent.Attach:output_type -> sockerless.agent.v1.AttachOutput
-	24, // 45: sockerless.agent.v1.Agent.Signal:output_type -> sockerless.agent.v1.SignalReply
-	26, // 46: sockerless.agent.v1.Agent.Resize:output_type -> sockerless.agent.v1.ResizeReply
-	28, // 47: sockerless.agent.v1.Agent.Pause:output_type -> sockerless.agent.v1.PauseReply
-	30, // 48: sockerless.agent.v1.Agent.Close:output_type -> sockerless.agent.v1.CloseReply
-	32, // 49: sockerless.agent.v1.Agent.Events:output_type -> sockerless.agent.v1.Event
-	34, // 50: sockerless.agent.v1.Agent.Top:output_type -> sockerless.agent.v1.TopReply
-	36, // 51: sockerless.agent.v1.Agent.Stats:output_type -> sockerless.agent.v1.StatsReply
-	39, // 52: sockerless.agent.v1.Agent.Stat:output_type -> sockerless.agent.v1.StatReply
-	41, // 53: sockerless.agent.v1.Agent.Get:output_type -> sockerless.agent.v1.GetReply
-	44, // 54: sockerless.agent.v1.Agent.Put:output_type -> sockerless.agent.v1.PutReply
-	46, // 55: sockerless.agent.v1.Agent.Changes:output_type -> sockerless.agent.v1.ChangesReply
-	49, // 56: sockerless.agent.v1.Agent.Dial:output_type -> sockerless.agent.v1.DialReply
-	40, // [40:57] is the sub-list for method output_type
-	23, // [23:40] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	8,  // 1: sockerless.agent.v1.Container.mounts:type_name -> sockerless.agent.v1.Mount
+	9,  // 2: sockerless.agent.v1.Container.limits:type_name -> sockerless.agent.v1.Limits
+	6,  // 3: sockerless.agent.v1.Container.native:type_name -> sockerless.agent.v1.Native
+	7,  // 4: sockerless.agent.v1.Container.endpoints:type_name -> sockerless.agent.v1.Endpoint
+	0,  // 5: sockerless.agent.v1.Mount.type:type_name -> sockerless.agent.v1.Mount.Type
+	12, // 6: sockerless.agent.v1.Process.size:type_name -> sockerless.agent.v1.WindowSize
+	11, // 7: sockerless.agent.v1.Process.files:type_name -> sockerless.agent.v1.OpenFile
+	5,  // 8: sockerless.agent.v1.OpenRequest.container:type_name -> sockerless.agent.v1.Container
+	5,  // 9: sockerless.agent.v1.StartRequest.container:type_name -> sockerless.agent.v1.Container
+	10, // 10: sockerless.agent.v1.StartRequest.process:type_name -> sockerless.agent.v1.Process
+	10, // 11: sockerless.agent.v1.ExecRequest.process:type_name -> sockerless.agent.v1.Process
+	21, // 12: sockerless.agent.v1.AttachInput.open:type_name -> sockerless.agent.v1.AttachOpen
+	12, // 13: sockerless.agent.v1.AttachInput.resize:type_name -> sockerless.agent.v1.WindowSize
+	10, // 14: sockerless.agent.v1.AttachOpen.process:type_name -> sockerless.agent.v1.Process
+	23, // 15: sockerless.agent.v1.AttachOutput.started:type_name -> sockerless.agent.v1.Started
+	24, // 16: sockerless.agent.v1.AttachOutput.data:type_name -> sockerless.agent.v1.Output
+	25, // 17: sockerless.agent.v1.AttachOutput.exit:type_name -> sockerless.agent.v1.Exit
+	11, // 18: sockerless.agent.v1.Exit.files:type_name -> sockerless.agent.v1.OpenFile
+	12, // 19: sockerless.agent.v1.ResizeRequest.size:type_name -> sockerless.agent.v1.WindowSize
+	25, // 20: sockerless.agent.v1.Event.exit:type_name -> sockerless.agent.v1.Exit
+	36, // 21: sockerless.agent.v1.Event.native:type_name -> sockerless.agent.v1.NativeNeeded
+	58, // 22: sockerless.agent.v1.TopReply.processes:type_name -> sockerless.agent.v1.TopReply.Row
+	47, // 23: sockerless.agent.v1.StatReply.stat:type_name -> sockerless.agent.v1.PathStat
+	47, // 24: sockerless.agent.v1.GetReply.stat:type_name -> sockerless.agent.v1.PathStat
+	53, // 25: sockerless.agent.v1.PutRequest.open:type_name -> sockerless.agent.v1.PutOpen
+	57, // 26: sockerless.agent.v1.ChangesReply.changes:type_name -> sockerless.agent.v1.Change
+	1,  // 27: sockerless.agent.v1.Change.kind:type_name -> sockerless.agent.v1.Change.Kind
+	2,  // 28: sockerless.agent.v1.Agent.Hello:input_type -> sockerless.agent.v1.HelloRequest
+	13, // 29: sockerless.agent.v1.Agent.Open:input_type -> sockerless.agent.v1.OpenRequest
+	15, // 30: sockerless.agent.v1.Agent.Start:input_type -> sockerless.agent.v1.StartRequest
+	18, // 31: sockerless.agent.v1.Agent.Exec:input_type -> sockerless.agent.v1.ExecRequest
+	20, // 32: sockerless.agent.v1.Agent.Attach:input_type -> sockerless.agent.v1.AttachInput
+	26, // 33: sockerless.agent.v1.Agent.Signal:input_type -> sockerless.agent.v1.SignalRequest
+	28, // 34: sockerless.agent.v1.Agent.Resize:input_type -> sockerless.agent.v1.ResizeRequest
+	30, // 35: sockerless.agent.v1.Agent.Pause:input_type -> sockerless.agent.v1.PauseRequest
+	32, // 36: sockerless.agent.v1.Agent.Close:input_type -> sockerless.agent.v1.CloseRequest
+	34, // 37: sockerless.agent.v1.Agent.Events:input_type -> sockerless.agent.v1.EventsRequest
+	43, // 38: sockerless.agent.v1.Agent.Top:input_type -> sockerless.agent.v1.TopRequest
+	45, // 39: sockerless.agent.v1.Agent.Stats:input_type -> sockerless.agent.v1.StatsRequest
+	48, // 40: sockerless.agent.v1.Agent.Stat:input_type -> sockerless.agent.v1.StatRequest
+	50, // 41: sockerless.agent.v1.Agent.Get:input_type -> sockerless.agent.v1.GetRequest
+	52, // 42: sockerless.agent.v1.Agent.Put:input_type -> sockerless.agent.v1.PutRequest
+	55, // 43: sockerless.agent.v1.Agent.Changes:input_type -> sockerless.agent.v1.ChangesRequest
+	37, // 44: sockerless.agent.v1.Agent.Promote:input_type -> sockerless.agent.v1.PromoteRequest
+	39, // 45: sockerless.agent.v1.Agent.Delta:input_type -> sockerless.agent.v1.DeltaRequest
+	40, // 46: sockerless.agent.v1.Agent.Network:input_type -> sockerless.agent.v1.NetworkData
+	41, // 47: sockerless.agent.v1.Agent.Shutdown:input_type -> sockerless.agent.v1.ShutdownRequest
+	3,  // 48: sockerless.agent.v1.Agent.Hello:output_type -> sockerless.agent.v1.HelloReply
+	14, // 49: sockerless.agent.v1.Agent.Open:output_type -> sockerless.agent.v1.OpenReply
+	16, // 50: sockerless.agent.v1.Agent.Start:output_type -> sockerless.agent.v1.StartReply
+	19, // 51: sockerless.agent.v1.Agent.Exec:output_type -> sockerless.agent.v1.ExecReply
+	22, // 52: sockerless.agent.v1.Agent.Attach:output_type -> sockerless.agent.v1.AttachOutput
+	27, // 53: sockerless.agent.v1.Agent.Signal:output_type -> sockerless.agent.v1.SignalReply
+	29, // 54: sockerless.agent.v1.Agent.Resize:output_type -> sockerless.agent.v1.ResizeReply
+	31, // 55: sockerless.agent.v1.Agent.Pause:output_type -> sockerless.agent.v1.PauseReply
+	33, // 56: sockerless.agent.v1.Agent.Close:output_type -> sockerless.agent.v1.CloseReply
+	35, // 57: sockerless.agent.v1.Agent.Events:output_type -> sockerless.agent.v1.Event
+	44, // 58: sockerless.agent.v1.Agent.Top:output_type -> sockerless.agent.v1.TopReply
+	46, // 59: sockerless.agent.v1.Agent.Stats:output_type -> sockerless.agent.v1.StatsReply
+	49, // 60: sockerless.agent.v1.Agent.Stat:output_type -> sockerless.agent.v1.StatReply
+	51, // 61: sockerless.agent.v1.Agent.Get:output_type -> sockerless.agent.v1.GetReply
+	54, // 62: sockerless.agent.v1.Agent.Put:output_type -> sockerless.agent.v1.PutReply
+	56, // 63: sockerless.agent.v1.Agent.Changes:output_type -> sockerless.agent.v1.ChangesReply
+	38, // 64: sockerless.agent.v1.Agent.Promote:output_type -> sockerless.agent.v1.PromoteReply
+	51, // 65: sockerless.agent.v1.Agent.Delta:output_type -> sockerless.agent.v1.GetReply
+	40, // 66: sockerless.agent.v1.Agent.Network:output_type -> sockerless.agent.v1.NetworkData
+	42, // 67: sockerless.agent.v1.Agent.Shutdown:output_type -> sockerless.agent.v1.ShutdownReply
+	48, // [48:68] is the sub-list for method output_type
+	28, // [28:48] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -3447,16 +4051,17 @@ func file_agent_proto_init() {
 	if File_agent_proto != nil {
 		return
 	}
-	file_agent_proto_msgTypes[15].OneofWrappers = []any{
+	file_agent_proto_msgTypes[18].OneofWrappers = []any{
 		(*AttachInput_Open)(nil),
 		(*AttachInput_Stdin)(nil),
 		(*AttachInput_CloseStdin)(nil),
 		(*AttachInput_Resize)(nil),
 	}
-	file_agent_proto_msgTypes[17].OneofWrappers = []any{
+	file_agent_proto_msgTypes[20].OneofWrappers = []any{
 		(*AttachOutput_Started)(nil),
 		(*AttachOutput_Data)(nil),
 		(*AttachOutput_Exit)(nil),
+		(*AttachOutput_Taken)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3464,7 +4069,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   49,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,23 +22,26 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Agent_Hello_FullMethodName   = "/sockerless.agent.v1.Agent/Hello"
-	Agent_Open_FullMethodName    = "/sockerless.agent.v1.Agent/Open"
-	Agent_Start_FullMethodName   = "/sockerless.agent.v1.Agent/Start"
-	Agent_Exec_FullMethodName    = "/sockerless.agent.v1.Agent/Exec"
-	Agent_Attach_FullMethodName  = "/sockerless.agent.v1.Agent/Attach"
-	Agent_Signal_FullMethodName  = "/sockerless.agent.v1.Agent/Signal"
-	Agent_Resize_FullMethodName  = "/sockerless.agent.v1.Agent/Resize"
-	Agent_Pause_FullMethodName   = "/sockerless.agent.v1.Agent/Pause"
-	Agent_Close_FullMethodName   = "/sockerless.agent.v1.Agent/Close"
-	Agent_Events_FullMethodName  = "/sockerless.agent.v1.Agent/Events"
-	Agent_Top_FullMethodName     = "/sockerless.agent.v1.Agent/Top"
-	Agent_Stats_FullMethodName   = "/sockerless.agent.v1.Agent/Stats"
-	Agent_Stat_FullMethodName    = "/sockerless.agent.v1.Agent/Stat"
-	Agent_Get_FullMethodName     = "/sockerless.agent.v1.Agent/Get"
-	Agent_Put_FullMethodName     = "/sockerless.agent.v1.Agent/Put"
-	Agent_Changes_FullMethodName = "/sockerless.agent.v1.Agent/Changes"
-	Agent_Dial_FullMethodName    = "/sockerless.agent.v1.Agent/Dial"
+	Agent_Hello_FullMethodName    = "/sockerless.agent.v1.Agent/Hello"
+	Agent_Open_FullMethodName     = "/sockerless.agent.v1.Agent/Open"
+	Agent_Start_FullMethodName    = "/sockerless.agent.v1.Agent/Start"
+	Agent_Exec_FullMethodName     = "/sockerless.agent.v1.Agent/Exec"
+	Agent_Attach_FullMethodName   = "/sockerless.agent.v1.Agent/Attach"
+	Agent_Signal_FullMethodName   = "/sockerless.agent.v1.Agent/Signal"
+	Agent_Resize_FullMethodName   = "/sockerless.agent.v1.Agent/Resize"
+	Agent_Pause_FullMethodName    = "/sockerless.agent.v1.Agent/Pause"
+	Agent_Close_FullMethodName    = "/sockerless.agent.v1.Agent/Close"
+	Agent_Events_FullMethodName   = "/sockerless.agent.v1.Agent/Events"
+	Agent_Top_FullMethodName      = "/sockerless.agent.v1.Agent/Top"
+	Agent_Stats_FullMethodName    = "/sockerless.agent.v1.Agent/Stats"
+	Agent_Stat_FullMethodName     = "/sockerless.agent.v1.Agent/Stat"
+	Agent_Get_FullMethodName      = "/sockerless.agent.v1.Agent/Get"
+	Agent_Put_FullMethodName      = "/sockerless.agent.v1.Agent/Put"
+	Agent_Changes_FullMethodName  = "/sockerless.agent.v1.Agent/Changes"
+	Agent_Promote_FullMethodName  = "/sockerless.agent.v1.Agent/Promote"
+	Agent_Delta_FullMethodName    = "/sockerless.agent.v1.Agent/Delta"
+	Agent_Network_FullMethodName  = "/sockerless.agent.v1.Agent/Network"
+	Agent_Shutdown_FullMethodName = "/sockerless.agent.v1.Agent/Shutdown"
 )
 
 // AgentClient is the client API for Agent service.
@@ -71,8 +74,16 @@ type AgentClient interface {
 	// Put unpacks a tar stream into a directory; the first message says where.
 	Put(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutRequest, PutReply], error)
 	Changes(ctx context.Context, in *ChangesRequest, opts ...grpc.CallOption) (*ChangesReply, error)
-	// Dial connects to a port of the container.
-	Dial(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[DialRequest, DialReply], error)
+	// Promote answers an Event that asked for a native machine: where the container's twin is, or why there is none.
+	Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*PromoteReply, error)
+	// Delta sends what has changed in a container's files since the last Delta or the last Put with PutOpen.layer, as the
+	// tar of an OCI layer. Of a cell it is what has changed since the image, or since the last Delta.
+	Delta(ctx context.Context, in *DeltaRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetReply], error)
+	// Network carries the connections of the agent's containers, in both directions, over one stream: package
+	// agent/network says how.
+	Network(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[NetworkData, NetworkData], error)
+	// Shutdown ends an agent that has no running container, once its exits are acknowledged.
+	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownReply, error)
 }
 
 type agentClient struct {
@@ -261,18 +272,57 @@ func (c *agentClient) Changes(ctx context.Context, in *ChangesRequest, opts ...g
 	return out, nil
 }
 
-func (c *agentClient) Dial(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[DialRequest, DialReply], error) {
+func (c *agentClient) Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*PromoteReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[4], Agent_Dial_FullMethodName, cOpts...)
+	out := new(PromoteReply)
+	err := c.cc.Invoke(ctx, Agent_Promote_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	x := &grpc.GenericClientStream[DialRequest, DialReply]{ClientStream: stream}
+	return out, nil
+}
+
+func (c *agentClient) Delta(ctx context.Context, in *DeltaRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetReply], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[4], Agent_Delta_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[DeltaRequest, GetReply]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
 	return x, nil
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Agent_DialClient = grpc.BidiStreamingClient[DialRequest, DialReply]
+type Agent_DeltaClient = grpc.ServerStreamingClient[GetReply]
+
+func (c *agentClient) Network(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[NetworkData, NetworkData], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[5], Agent_Network_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[NetworkData, NetworkData]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_NetworkClient = grpc.BidiStreamingClient[NetworkData, NetworkData]
+
+func (c *agentClient) Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ShutdownReply)
+	err := c.cc.Invoke(ctx, Agent_Shutdown_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
 
 // AgentServer is the server API for Agent service.
 // All implementations must embed UnimplementedAgentServer
@@ -304,8 +354,16 @@ type AgentServer interface {
 	// Put unpacks a tar stream into a directory; the first message says where.
 	Put(grpc.ClientStreamingServer[PutRequest, PutReply]) error
 	Changes(context.Context, *ChangesRequest) (*ChangesReply, error)
-	// Dial connects to a port of the container.
-	Dial(grpc.BidiStreamingServer[DialRequest, DialReply]) error
+	// Promote answers an Event that asked for a native machine: where the container's twin is, or why there is none.
+	Promote(context.Context, *PromoteRequest) (*PromoteReply, error)
+	// Delta sends what has changed in a container's files since the last Delta or the last Put with PutOpen.layer, as the
+	// tar of an OCI layer. Of a cell it is what has changed since the image, or since the last Delta.
+	Delta(*DeltaRequest, grpc.ServerStreamingServer[GetReply]) error
+	// Network carries the connections of the agent's containers, in both directions, over one stream: package
+	// agent/network says how.
+	Network(grpc.BidiStreamingServer[NetworkData, NetworkData]) error
+	// Shutdown ends an agent that has no running container, once its exits are acknowledged.
+	Shutdown(context.Context, *ShutdownRequest) (*ShutdownReply, error)
 	mustEmbedUnimplementedAgentServer()
 }
 
@@ -364,8 +422,17 @@ func (UnimplementedAgentServer) Put(grpc.ClientStreamingServer[PutRequest, PutRe
 func (UnimplementedAgentServer) Changes(context.Context, *ChangesRequest) (*ChangesReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Changes not implemented")
 }
-func (UnimplementedAgentServer) Dial(grpc.BidiStreamingServer[DialRequest, DialReply]) error {
-	return status.Error(codes.Unimplemented, "method Dial not implemented")
+func (UnimplementedAgentServer) Promote(context.Context, *PromoteRequest) (*PromoteReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Promote not implemented")
+}
+func (UnimplementedAgentServer) Delta(*DeltaRequest, grpc.ServerStreamingServer[GetReply]) error {
+	return status.Error(codes.Unimplemented, "method Delta not implemented")
+}
+func (UnimplementedAgentServer) Network(grpc.BidiStreamingServer[NetworkData, NetworkData]) error {
+	return status.Error(codes.Unimplemented, "method Network not implemented")
+}
+func (UnimplementedAgentServer) Shutdown(context.Context, *ShutdownRequest) (*ShutdownReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
 }
 func (UnimplementedAgentServer) mustEmbedUnimplementedAgentServer() {}
 func (UnimplementedAgentServer) testEmbeddedByValue()               {}
@@ -636,12 +703,59 @@ func _Agent_Changes_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Agent_Dial_Handler(srv interface{}, stream grpc.ServerStream) error {
-	return srv.(AgentServer).Dial(&grpc.GenericServerStream[DialRequest, DialReply]{ServerStream: stream})
+func _Agent_Promote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PromoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).Promote(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_Promote_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).Promote(ctx, req.(*PromoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_Delta_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DeltaRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AgentServer).Delta(m, &grpc.GenericServerStream[DeltaRequest, GetReply]{ServerStream: stream})
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Agent_DialServer = grpc.BidiStreamingServer[DialRequest, DialReply]
+type Agent_DeltaServer = grpc.ServerStreamingServer[GetReply]
+
+func _Agent_Network_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(AgentServer).Network(&grpc.GenericServerStream[NetworkData, NetworkData]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_NetworkServer = grpc.BidiStreamingServer[NetworkData, NetworkData]
+
+func _Agent_Shutdown_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ShutdownRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).Shutdown(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_Shutdown_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).Shutdown(ctx, req.(*ShutdownRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
 
 // Agent_ServiceDesc is the grpc.ServiceDesc for Agent service.
 // It's only intended for direct use with grpc.RegisterService,
@@ -698,6 +812,14 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Changes",
 			Handler:    _Agent_Changes_Handler,
 		},
+		{
+			MethodName: "Promote",
+			Handler:    _Agent_Promote_Handler,
+		},
+		{
+			MethodName: "Shutdown",
+			Handler:    _Agent_Shutdown_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -723,8 +845,13 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 			ClientStreams: true,
 		},
 		{
-			StreamName:    "Dial",
-			Handler:       _Agent_Dial_Handler,
+			StreamName:    "Delta",
+			Handler:       _Agent_Delta_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Network",
+			Handler:       _Agent_Network_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},

@@ -123,7 +123,11 @@ type fakeBackend struct {
 
 func (b *fakeBackend) Name() string { return "fake" }
 
-func (b *fakeBackend) Acquire(ctx context.Context) (*agent.Client, error) {
+func (b *fakeBackend) Limits() runtime.Limits { return runtime.Limits{} }
+
+func (b *fakeBackend) Release(context.Context, string, bool) error { return nil }
+
+func (b *fakeBackend) Acquire(ctx context.Context, _ runtime.Task) (*agent.Client, error) {
 	a, err := b.machine.start()
 	if err != nil {
 		return nil, err

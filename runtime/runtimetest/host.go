@@ -67,6 +67,19 @@ func (h *fakeHost) Close(_ context.Context, id string) error {
 	return nil
 }
 
+func (h *fakeHost) Promote(context.Context, *agentpb.PromoteRequest) (*agentpb.PromoteReply, error) {
+	return nil, errdefs.ErrNotImplemented.WithMessage("the fake has no native programs")
+}
+
+func (h *fakeHost) Delta(context.Context, string, bool, io.Writer) error {
+	return errdefs.ErrNotImplemented.WithMessage("the fake keeps no changes")
+}
+
+func (h *fakeHost) Network(ctx context.Context, _ io.ReadWriteCloser) error {
+	<-ctx.Done() // nothing of the fake connects to anything
+	return nil
+}
+
 func (h *fakeHost) get(id string) (*fakeContainer, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
