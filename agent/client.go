@@ -320,6 +320,11 @@ func (s *Stream) CloseStdin() error {
 	return fromStatus(s.stream.Send(&agentpb.AttachInput{Input: &agentpb.AttachInput_CloseStdin{CloseStdin: true}}))
 }
 
+// CloseOutput says that nobody reads a stream of the process any more: its next write there fails with EPIPE.
+func (s *Stream) CloseOutput(stream uint8) error {
+	return fromStatus(s.stream.Send(&agentpb.AttachInput{Input: &agentpb.AttachInput_CloseOutput{CloseOutput: uint32(stream)}}))
+}
+
 // Resize sets the window size of the process's terminal.
 func (s *Stream) Resize(rows, columns uint32) error {
 	return fromStatus(s.stream.Send(&agentpb.AttachInput{Input: &agentpb.AttachInput_Resize{Resize: &agentpb.WindowSize{Rows: rows, Columns: columns}}}))

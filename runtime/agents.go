@@ -13,7 +13,8 @@ import (
 // link is an agent with the loop that takes its exits.
 type link struct {
 	*agent.Client
-	ready chan struct{} // closed when the exits of before the connection are applied
+	backend Backend
+	ready   chan struct{} // closed when the exits of before the connection are applied
 
 	mu      sync.Mutex
 	open    map[int64]bool // sequence numbers received and not yet applied
@@ -24,7 +25,7 @@ type link struct {
 }
 
 // link returns the link of an agent, and begins its loop where it is new.
-func (e *Engine) link(client *agent.Client) (*link, error) {
+func (e *Engine) link(client *agent.Client, b Backend) (*link, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if l := e.agents[client.ID()]; l != nil {
@@ -33,7 +34,7 @@ func (e *Engine) link(client *agent.Client) (*link, error) {
 	if e.closed {
 		return nil, fmt.Errorf("the engine is closed")
 	}
-	l := &link{Client: client, ready: make(chan struct{}), open: map[int64]bool{}}
+	l := &link{Client: client, backend: b, ready: make(chan struct{}), open: map[int64]bool{}}
 	e.agents[client.ID()] = l
 	e.background.Go(func() { e.listen(l) })
 	return l, nil
@@ -49,16 +50,16 @@ func (e *Engine) agentOf(r *record) *link {
 	return e.agents[r.Agent]
 }
 
-// acquire returns an agent for a container: the one that has it open, else any.
+// acquire returns an agent of the sandbox for a container: the one that has it open, else any.
 func (e *Engine) acquire(ctx context.Context, r *record) (*link, error) {
-	if l := e.agentOf(r); l != nil {
+	if l := e.agentOf(r); l != nil && l.backend == e.cfg.Backend {
 		return l, nil
 	}
 	client, err := e.cfg.Backend.Acquire(ctx, Task{})
 	if err != nil {
 		return nil, fmt.Errorf("get an agent of %s: %w", e.cfg.Backend.Name(), err)
 	}
-	return e.link(client)
+	return e.link(client, e.cfg.Backend)
 }
 
 // retryEvents is the pause before a broken stream of events is tried again.
@@ -190,6 +191,18 @@ func (e *Engine) applyEvent(l *link, event *agentpb.Event, done func()) {
 		done()
 		return
 	}
+	if need := event.GetNative(); need != nil {
+		e.spawn(func() { // not waited for: an image may have to be brought there
+			e.answerNative(l, c, need)
+			done()
+		})
+		return
+	}
+	if c.record().Twin == l.ID() {
+		e.loseTwin(c, l)
+		done()
+		return
+	}
 	apply := func() {
 		if err := e.exited(c, l.ID(), event.GetRun(), exitOf(event.GetExit())); err != nil {
 			e.log.Error("store an exit", "container", c.id, "error", err)
@@ -212,17 +225,25 @@ func (e *Engine) agentGone(l *link) {
 	e.mu.Lock()
 	delete(e.agents, l.ID())
 	e.mu.Unlock()
-	why := "its " + e.cfg.Backend.Name() + " agent ended"
+	why := "its " + l.backend.Name() + " agent ended"
 	if err := l.Err(); err != nil {
 		why += ": " + err.Error()
 	}
-	e.log.Warn("agent is gone", "agent", l.ID(), "error", l.Err())
+	e.log.Debug("agent is gone", "agent", l.ID(), "backend", l.backend.Name(), "error", l.Err())
 	for _, c := range e.all() {
 		r := c.record()
+		if r.Twin == l.ID() {
+			e.log.Warn("a twin is gone", "container", c.id, "error", why)
+			e.loseTwin(c, l)
+			continue
+		}
 		if r.Agent != l.ID() {
 			continue
 		}
-		e.loseExecs(c)
+		if r.running() {
+			e.log.Warn("the agent of a container is gone", "container", c.id, "error", why)
+		}
+		e.loseExecs(c, l)
 		e.lost(c, r, why)
 	}
 	l.becomeReady()

@@ -23,12 +23,12 @@ import (
 
 // files returns the agent that has a container's files open; one that does not run is opened first.
 func (e *Engine) files(ctx context.Context, c *container) (*link, error) {
-	if l := e.agentOf(c.record()); l != nil {
+	if l := e.execAgent(c); l != nil {
 		return l, nil
 	}
 	c.op.Lock()
 	defer c.op.Unlock()
-	if l := e.agentOf(c.record()); l != nil {
+	if l := e.execAgent(c); l != nil {
 		return l, nil
 	}
 	if c.isRemoving() {
@@ -42,7 +42,7 @@ func (e *Engine) files(ctx context.Context, c *container) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := e.acquire(ctx, c.record())
+	l, err := e.keeper(ctx, c, d, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,19 @@ func (e *Engine) files(ctx context.Context, c *container) (*link, error) {
 	next.Agent = l.ID()
 	c.current.Store(&next) // not stored: the agent itself tells a new server what it has open
 	return l, nil
+}
+
+// keeper returns an agent where a container's files are.
+func (e *Engine) keeper(ctx context.Context, c *container, d *definition, spec *agentpb.Container) (*link, error) {
+	r := c.record()
+	if e.home(c, r) == "" {
+		return e.acquire(ctx, r)
+	}
+	place, err := e.place(ctx, c, d)
+	if err != nil {
+		return nil, err
+	}
+	return e.native(ctx, c, d, spec, place)
 }
 
 func missing(path, name string) error {

@@ -38,10 +38,14 @@ type record struct {
 	Error        string               `json:"error,omitempty"`
 	StartedAt    time.Time            `json:"startedAt,omitzero"`
 	FinishedAt   time.Time            `json:"finishedAt,omitzero"`
-	Run          int64                `json:"run,omitempty"`     // number of the latest start
-	Agent        string               `json:"agent,omitempty"`   // id of the agent that has the container open
-	Offset       int64                `json:"offset,omitempty"`  // of the output spool before the run's first byte
-	Stopped      bool                 `json:"stopped,omitempty"` // by the user: a restart policy does not apply
+	Run          int64                `json:"run,omitempty"`   // number of the latest start
+	Agent        string               `json:"agent,omitempty"` // id of the agent that has the container open
+	Home         string               `json:"home,omitempty"`  // backend that has its files; "" is the sandbox
+	Twin         string               `json:"twin,omitempty"`  // id of the agent that runs its native programs, while it runs in the sandbox
+	TwinBackend  string               `json:"twinBackend,omitempty"`
+	Promotion    *promotion           `json:"promotion,omitempty"` // the latest one
+	Offset       int64                `json:"offset,omitempty"`    // of the output spool before the run's first byte
+	Stopped      bool                 `json:"stopped,omitempty"`   // by the user: a restart policy does not apply
 	RestartCount int                  `json:"restartCount,omitempty"`
 	Volumes      []string             `json:"volumes,omitempty"` // names
 }
@@ -72,6 +76,8 @@ type container struct {
 
 	// op is held by what changes the life of the container as a whole: start, pause, rename, remove.
 	op sync.Mutex
+	// promoting is held while the container gets its twin; c.op may be held by who waits for the container's end meanwhile.
+	promoting sync.Mutex
 
 	current atomic.Pointer[record]
 	listed  atomic.Pointer[row] // nil before the first list after a start of the server

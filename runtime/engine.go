@@ -32,7 +32,8 @@ type Config struct {
 	GitCommit  string
 	BuildTime  string
 	Log        *slog.Logger // nil discards
-	Backend    Backend
+	Backend    Backend      // the sandbox
+	Offload    Offloader    // nil: nothing leaves the sandbox
 	State      state.Store
 	Images     *imagestore.Store
 }

@@ -27,7 +27,8 @@ type execution struct {
 	mu      sync.Mutex
 	started bool
 	pid     int64
-	code    *int // once it has ended
+	link    *link // once it has started
+	code    *int  // once it has ended
 	ended   time.Time
 }
 
@@ -200,22 +201,21 @@ type execError struct{ error }
 func (e *execError) Unwrap() error { return e.error }
 
 // begin marks an exec started, which happens once, and says how to run it.
-func (e *Engine) begin(x *execution, opts ExecStartOptions) (*link, *definition, *agentpb.Process, error) {
+func (e *Engine) begin(x *execution, opts ExecStartOptions) (*definition, *agentpb.Process, error) {
 	d, err := e.definition(x.container)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	l := e.agentOf(x.container.record())
-	if l == nil {
-		return nil, nil, nil, &execError{conflict("container %s is not running", x.container.id)}
+	if e.execAgent(x.container) == nil {
+		return nil, nil, &execError{conflict("container %s is not running", x.container.id)}
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch {
 	case x.code != nil:
-		return nil, nil, nil, &execError{conflict("exec command %s has already run", x.id)}
+		return nil, nil, &execError{conflict("exec command %s has already run", x.id)}
 	case x.started:
-		return nil, nil, nil, &execError{conflict("exec command %s is already running", x.id)}
+		return nil, nil, &execError{conflict("exec command %s is already running", x.id)}
 	}
 	x.started = true
 	q := &x.request
@@ -237,27 +237,32 @@ func (e *Engine) begin(x *execution, opts ExecStartOptions) (*link, *definition,
 	if size != nil {
 		p.Size = &agentpb.WindowSize{Rows: uint32(size[0]), Columns: uint32(size[1])}
 	}
-	return l, d, p, nil
+	return d, p, nil
 }
 
 func (e *Engine) execDetached(ctx context.Context, x *execution, opts ExecStartOptions) error {
-	l, d, p, err := e.begin(x, opts)
+	d, p, err := e.begin(x, opts)
 	if err != nil {
 		return err
 	}
 	e.execEvent(x, d, "exec_start: "+x.command())
-	pid, err := l.Exec(ctx, &agentpb.ExecRequest{Container: x.container.id, Exec: x.id, Process: p})
+	err = e.onNative(ctx, x.container, d, func(l *link) error {
+		pid, err := l.Exec(ctx, &agentpb.ExecRequest{Container: x.container.id, Exec: x.id, Process: p})
+		if err == nil {
+			x.runs(l, pid)
+		}
+		return err
+	})
 	if err != nil {
 		return e.execFailed(x, err)
 	}
-	x.setPid(pid)
 	return nil
 }
 
-func (x *execution) setPid(pid int64) {
+func (x *execution) runs(l *link, pid int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.pid = pid
+	x.link, x.pid = l, pid
 }
 
 // execFailed gives an exec that did not start its exit code, and the error its text.
@@ -303,8 +308,8 @@ func (e *Engine) execEnded(x *execution, code int) {
 	e.execEvent(x, d, "exec_die", "exitCode", strconv.Itoa(code))
 }
 
-// loseExecs ends the execs of a container whose agent is gone.
-func (e *Engine) loseExecs(c *container) {
+// loseExecs ends the execs of a container that ran on an agent that is gone.
+func (e *Engine) loseExecs(c *container, l *link) {
 	c.mu.Lock()
 	var running []*execution
 	for _, x := range c.execs {
@@ -313,9 +318,9 @@ func (e *Engine) loseExecs(c *container) {
 	c.mu.Unlock()
 	for _, x := range running {
 		x.mu.Lock()
-		started := x.started
+		lost := x.link == l
 		x.mu.Unlock()
-		if started {
+		if lost {
 			e.execEnded(x, 128+sigKill)
 		}
 	}
@@ -324,20 +329,26 @@ func (e *Engine) loseExecs(c *container) {
 // execAttached starts an exec and copies its streams. The exit code is recorded before it returns, so that an inspect
 // after the end of the stream is final.
 func (e *Engine) execAttached(ctx context.Context, x *execution, opts ExecStartOptions, stdin io.Reader, out Output) error {
-	l, d, p, err := e.begin(x, opts)
+	d, p, err := e.begin(x, opts)
 	if err != nil {
 		return err
 	}
 	e.execEvent(x, d, "exec_start: "+x.command())
 	q := &x.request
-	stream, err := l.Attach(ctx, &agentpb.AttachOpen{
-		Container: x.container.id, Exec: x.id, Process: p, Stdin: q.AttachStdin, Output: q.AttachStdout || q.AttachStderr,
+	var stream *agent.Stream
+	err = e.onNative(ctx, x.container, d, func(l *link) (err error) {
+		stream, err = l.Attach(ctx, &agentpb.AttachOpen{
+			Container: x.container.id, Exec: x.id, Process: p, Stdin: q.AttachStdin, Output: q.AttachStdout || q.AttachStderr,
+		})
+		if err == nil {
+			x.runs(l, stream.PID())
+		}
+		return err
 	})
 	if err != nil {
 		return e.execFailed(x, err)
 	}
 	defer stream.Close()
-	x.setPid(stream.PID())
 	input := make(chan error, 1)
 	if q.AttachStdin && stdin != nil {
 		if q.Tty {
@@ -389,9 +400,8 @@ func (e *Engine) ExecResize(ctx context.Context, id string, rows, columns uint32
 		return err
 	}
 	x.mu.Lock()
-	running := x.started && x.code == nil
+	running, l := x.started && x.code == nil, x.link
 	x.mu.Unlock()
-	l := e.agentOf(x.container.record())
 	if !running || l == nil {
 		return conflict("exec process is not started")
 	}

@@ -45,6 +45,8 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 	next.Status, next.Pid = types.StateExited, 0
 	next.ExitCode, next.FinishedAt, next.OOMKilled, next.Error = x.code, x.at, x.oom, x.why
 	next.Run, next.Agent = run, agentID
+	twin := e.twinOf(r)
+	next.Twin, next.Home = "", e.home(c, r)
 	if next.StartedAt.IsZero() || run > r.Run {
 		next.StartedAt = x.at
 	}
@@ -75,6 +77,12 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 		if m.Type == mount.TypeVolume {
 			e.publish(events.VolumeEventType, events.ActionUnmount, m.Name, map[string]string{"container": c.id, "driver": volumeDriver})
 		}
+	}
+	if twin != nil {
+		e.endTwin(c, twin)
+	}
+	if next.Home != "" || next.TwinBackend != "" {
+		e.releaseLater(c)
 	}
 	further := []string{"execDuration", seconds(max(ran, 0)), "exitCode", strconv.Itoa(x.code)}
 	if x.oom {

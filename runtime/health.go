@@ -167,17 +167,19 @@ func (e *Engine) runProbe(c *container, d *definition, h *types.HealthConfig) *t
 // runInside runs a command with nobody attached and returns its exit code and the beginning of its output. It is killed
 // when ctx ends.
 func (e *Engine) runInside(ctx context.Context, c *container, d *definition, args []string) (int, string, error) {
-	l := e.agentOf(c.record())
-	if l == nil {
-		return 0, "", conflict("container %s is not running", c.id)
-	}
 	id, err := randomID()
 	if err != nil {
 		return 0, "", err
 	}
-	stream, err := l.Attach(ctx, &agentpb.AttachOpen{Container: c.id, Exec: id, Output: true, Process: &agentpb.Process{
-		Args: args, Env: environment(d.Config.Hostname, false, d.Config.Env), Cwd: d.Config.WorkingDir, User: d.Config.User,
-	}})
+	var stream *agent.Stream
+	var runs *link
+	err = e.onNative(ctx, c, d, func(l *link) (err error) {
+		runs = l
+		stream, err = l.Attach(ctx, &agentpb.AttachOpen{Container: c.id, Exec: id, Output: true, Process: &agentpb.Process{
+			Args: args, Env: environment(d.Config.Hostname, false, d.Config.Env), Cwd: d.Config.WorkingDir, User: d.Config.User,
+		}})
+		return err
+	})
 	var failure *agent.StartError
 	if errors.As(err, &failure) {
 		return failure.Code, failure.Message, nil
@@ -191,7 +193,7 @@ func (e *Engine) runInside(ctx context.Context, c *container, d *definition, arg
 		m, err := stream.Recv()
 		if err != nil {
 			// The process must not outlive its time; where it has ended, there is nothing to kill.
-			_ = l.Signal(context.WithoutCancel(ctx), c.id, id, sigKill)
+			_ = runs.Signal(context.WithoutCancel(ctx), c.id, id, sigKill)
 			return 0, string(output), err
 		}
 		if exit := m.GetExit(); exit != nil {

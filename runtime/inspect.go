@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"time"
 
@@ -35,7 +36,7 @@ func (e *Engine) ContainerInspect(_ context.Context, name string, size bool) (ty
 			OOMKilled: r.OOMKilled, Pid: int(r.Pid), ExitCode: r.ExitCode, Error: r.Error,
 			StartedAt: r.StartedAt.Format(time.RFC3339Nano), FinishedAt: r.FinishedAt.Format(time.RFC3339Nano), Health: c.healthState(),
 		},
-		HostConfig: d.HostConfig, Config: d.Config, Mounts: e.mountPoints(d.Mounts),
+		HostConfig: hostConfig(d, r), Config: d.Config, Mounts: e.mountPoints(d.Mounts),
 		GraphDriver: &storage.DriverData{Name: driverName, Data: map[string]string{
 			"ID": c.id, "UpperDir": filepath.Join(e.directory(c.id), "upper"),
 		}},
@@ -52,6 +53,25 @@ func (e *Engine) ContainerInspect(_ context.Context, name string, size bool) (ty
 		resp.SizeRw, resp.SizeRootFs = &rw, &root
 	}
 	return resp, nil
+}
+
+// hostConfig is what a container was created with, and where it runs, as annotations.
+func hostConfig(d *definition, r *record) *types.HostConfig {
+	if r.Home == "" && r.Promotion == nil {
+		return d.HostConfig
+	}
+	h := *d.HostConfig
+	h.Annotations = maps.Clone(h.Annotations)
+	if h.Annotations == nil {
+		h.Annotations = map[string]string{}
+	}
+	if r.Home != "" {
+		h.Annotations["sockerless.backend"] = r.Home
+	}
+	if r.Promotion != nil {
+		maps.Copy(h.Annotations, r.Promotion.annotations())
+	}
+	return &h
 }
 
 // sizes is how many bytes a container's own files take on disk, and that with its image's.

@@ -15,19 +15,16 @@ import (
 // recover finds what went on while there was no server: containers that still run are adopted with their agents, exits
 // that happened are applied, containers whose agent is gone are reported dead, what a kill left half done is finished.
 func (e *Engine) recover(ctx context.Context) error {
-	clients, err := e.cfg.Backend.Recover(ctx)
+	links, err := e.relink(ctx)
 	if err != nil {
-		return fmt.Errorf("find the agents that still run: %w", err)
+		return err
 	}
 	alive := map[string]int64{} // container → run
-	var links []*link
-	for _, client := range clients {
-		l, err := e.link(client)
-		if err != nil {
-			return err
-		}
-		links = append(links, l)
-		for _, s := range client.Containers() {
+	for _, l := range links {
+		for _, s := range l.Containers() {
+			if e.isTwin(l, s) {
+				continue
+			}
 			if s.GetRunning() {
 				alive[s.GetContainer()] = s.GetRun()
 			}
@@ -48,7 +45,7 @@ func (e *Engine) recover(ctx context.Context) error {
 		switch {
 		case !r.running():
 		case e.agentOf(r) == nil:
-			e.lost(c, r, "its "+e.cfg.Backend.Name()+" agent ended while the server was down")
+			e.lost(c, r, "its "+e.backend(r.Home).Name()+" agent ended while the server was down")
 		case alive[c.id] != r.Run && r.StartedAt.Before(e.started):
 			e.lost(c, r, "its exit was not recorded")
 		}
@@ -61,6 +58,43 @@ func (e *Engine) recover(ctx context.Context) error {
 	}
 	e.spawn(e.collectImages)
 	return nil
+}
+
+// relink connects to the agents that still run, on all backends.
+func (e *Engine) relink(ctx context.Context) ([]*link, error) {
+	var links []*link
+	for _, b := range e.backends() {
+		clients, err := b.Recover(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("find the agents of %s that still run: %w", b.Name(), err)
+		}
+		for _, client := range clients {
+			l, err := e.link(client, b)
+			if err != nil {
+				return nil, err
+			}
+			links = append(links, l)
+		}
+	}
+	return links, nil
+}
+
+// isTwin tells whether an agent has a container as its twin only, and remembers it as such where the server was killed
+// before it could.
+func (e *Engine) isTwin(l *link, s *agentpb.ContainerState) bool {
+	c := e.containers[s.GetContainer()]
+	if c == nil || l.backend == e.cfg.Backend {
+		return false
+	}
+	r := c.record()
+	main := e.agentOf(r)
+	if r.Twin != l.ID() && (main == nil || main == l || main.backend != e.cfg.Backend) {
+		return false
+	}
+	next := *r
+	next.Twin, next.TwinBackend = l.ID(), l.backend.Name()
+	c.current.Store(&next)
+	return true
 }
 
 // adopt takes over a container as its agent has it.
@@ -84,6 +118,9 @@ func (e *Engine) adopt(ctx context.Context, l *link, s *agentpb.ContainerState) 
 	r := c.record()
 	next := *r
 	next.Agent = l.ID()
+	if l.backend != e.cfg.Backend {
+		next.Home = l.backend.Name()
+	}
 	switch {
 	case !s.GetRunning():
 		if !r.running() { // open for its files, which need not be stored

@@ -124,6 +124,7 @@ func (e *Engine) remove(c *container, opts RemoveOptions) error {
 	if err != nil {
 		return fmt.Errorf("store removal: %w", err)
 	}
+	e.letGo(c, r, true)
 	e.forget(c)
 	err = os.RemoveAll(e.directory(c.id))
 	for _, name := range volumes {

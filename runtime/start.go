@@ -62,6 +62,7 @@ func (e *Engine) start(ctx context.Context, c *container, byPolicy bool) error {
 	defer e.endStarting(c)
 	l, reply, err := e.startOnAgent(ctx, c, d, run)
 	if err != nil {
+		e.releaseLater(c)
 		return e.startFailed(c, d, err)
 	}
 	if err := e.startStored(c, d, l, run, reply, byPolicy); err != nil {
@@ -84,20 +85,14 @@ func (e *Engine) startOnAgent(ctx context.Context, c *container, d *definition, 
 	if err != nil {
 		return nil, nil, err
 	}
-	p := d.process()
-	p.Env = environment(d.Config.Hostname, d.Config.Tty, d.Config.Env)
-	l, err := e.acquire(ctx, c.record())
-	if err != nil {
-		return nil, nil, err
-	}
 	for _, m := range d.Mounts {
 		if m.Type == mount.TypeVolume {
 			e.publish(events.VolumeEventType, events.ActionMount, m.Name, map[string]string{
 				"container": c.id, "destination": m.Target, "driver": volumeDriver, "propagation": "", "read/write": fmt.Sprint(!m.ReadOnly)})
 		}
 	}
-	reply, err := l.Start(ctx, &agentpb.StartRequest{Container: spec, Process: p, Run: run})
-	return l, reply, err
+	s, err := e.startPlaced(ctx, c, d, spec, run)
+	return s.link, s.reply, err
 }
 
 // startStored records the start, tells who waits for it, and applies the exit if that has come already.
@@ -107,6 +102,7 @@ func (e *Engine) startStored(c *container, d *definition, l *link, run int64, re
 	next.Status, next.Pid, next.ExitCode, next.Error, next.OOMKilled = types.StateRunning, reply.GetPid(), 0, "", false
 	next.StartedAt = time.Unix(0, reply.GetStarted()).UTC()
 	next.Run, next.Agent, next.Offset, next.Stopped = run, l.ID(), reply.GetOffset(), false
+	next.Twin, next.Promotion = "", nil
 	if !byPolicy {
 		next.RestartCount = 0
 	}

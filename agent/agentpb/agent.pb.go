@@ -770,7 +770,11 @@ type Process struct {
 	Size       *WindowSize            `protobuf:"bytes,9,opt,name=size,proto3" json:"size,omitempty"`                             // of the terminal, where it is known
 	Privileged bool                   `protobuf:"varint,10,opt,name=privileged,proto3" json:"privileged,omitempty"`
 	// Files stand for standard input, output and error, by their number, where these are files that agent and caller share.
+	// A descriptor without a path is the same as standard output.
 	Files         []*OpenFile `protobuf:"bytes,11,rep,name=files,proto3" json:"files,omitempty"`
+	Umask         uint32      `protobuf:"varint,12,opt,name=umask,proto3" json:"umask,omitempty"`            // plus one; 0 is 022
+	Ignored       []int32     `protobuf:"varint,13,rep,packed,name=ignored,proto3" json:"ignored,omitempty"` // signals, by their Linux numbers, that the process ignores at its start
+	Path          string      `protobuf:"bytes,14,opt,name=path,proto3" json:"path,omitempty"`               // the program; args[0] looked up where it is empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -880,6 +884,27 @@ func (x *Process) GetFiles() []*OpenFile {
 		return x.Files
 	}
 	return nil
+}
+
+func (x *Process) GetUmask() uint32 {
+	if x != nil {
+		return x.Umask
+	}
+	return 0
+}
+
+func (x *Process) GetIgnored() []int32 {
+	if x != nil {
+		return x.Ignored
+	}
+	return nil
+}
+
+func (x *Process) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
 }
 
 // OpenFile is a file that a process has open.
@@ -1392,6 +1417,7 @@ type AttachInput struct {
 	//	*AttachInput_Stdin
 	//	*AttachInput_CloseStdin
 	//	*AttachInput_Resize
+	//	*AttachInput_CloseOutput
 	Input         isAttachInput_Input `protobuf_oneof:"input"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1470,6 +1496,15 @@ func (x *AttachInput) GetResize() *WindowSize {
 	return nil
 }
 
+func (x *AttachInput) GetCloseOutput() uint32 {
+	if x != nil {
+		if x, ok := x.Input.(*AttachInput_CloseOutput); ok {
+			return x.CloseOutput
+		}
+	}
+	return 0
+}
+
 type isAttachInput_Input interface {
 	isAttachInput_Input()
 }
@@ -1490,6 +1525,10 @@ type AttachInput_Resize struct {
 	Resize *WindowSize `protobuf:"bytes,4,opt,name=resize,proto3,oneof"`
 }
 
+type AttachInput_CloseOutput struct {
+	CloseOutput uint32 `protobuf:"varint,5,opt,name=close_output,json=closeOutput,proto3,oneof"` // nobody reads that stream any more: the process's next write to it fails with EPIPE
+}
+
 func (*AttachInput_Open) isAttachInput_Input() {}
 
 func (*AttachInput_Stdin) isAttachInput_Input() {}
@@ -1497,6 +1536,8 @@ func (*AttachInput_Stdin) isAttachInput_Input() {}
 func (*AttachInput_CloseStdin) isAttachInput_Input() {}
 
 func (*AttachInput_Resize) isAttachInput_Input() {}
+
+func (*AttachInput_CloseOutput) isAttachInput_Input() {}
 
 type AttachOpen struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -1906,7 +1947,7 @@ type SignalRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
 	Exec          string                 `protobuf:"bytes,2,opt,name=exec,proto3" json:"exec,omitempty"`
-	Signal        int32                  `protobuf:"varint,3,opt,name=signal,proto3" json:"signal,omitempty"` // Linux number
+	Signal        int32                  `protobuf:"varint,3,opt,name=signal,proto3" json:"signal,omitempty"` // Linux number; negative: to the whole process group
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3671,7 +3712,7 @@ const file_agent_proto_rawDesc = "" +
 	"\x06Limits\x12\x16\n" +
 	"\x06memory\x18\x01 \x01(\x03R\x06memory\x12\x12\n" +
 	"\x04pids\x18\x02 \x01(\x03R\x04pids\x12\x1b\n" +
-	"\tnano_cpus\x18\x03 \x01(\x03R\bnanoCpus\"\xbe\x02\n" +
+	"\tnano_cpus\x18\x03 \x01(\x03R\bnanoCpus\"\x82\x03\n" +
 	"\aProcess\x12\x12\n" +
 	"\x04args\x18\x01 \x03(\tR\x04args\x12\x10\n" +
 	"\x03env\x18\x02 \x03(\tR\x03env\x12\x10\n" +
@@ -3687,7 +3728,10 @@ const file_agent_proto_rawDesc = "" +
 	"privileged\x18\n" +
 	" \x01(\bR\n" +
 	"privileged\x123\n" +
-	"\x05files\x18\v \x03(\v2\x1d.sockerless.agent.v1.OpenFileR\x05files\"\x98\x01\n" +
+	"\x05files\x18\v \x03(\v2\x1d.sockerless.agent.v1.OpenFileR\x05files\x12\x14\n" +
+	"\x05umask\x18\f \x01(\rR\x05umask\x12\x18\n" +
+	"\aignored\x18\r \x03(\x05R\aignored\x12\x12\n" +
+	"\x04path\x18\x0e \x01(\tR\x04path\"\x98\x01\n" +
 	"\bOpenFile\x12\x1e\n" +
 	"\n" +
 	"descriptor\x18\x01 \x01(\rR\n" +
@@ -3722,13 +3766,14 @@ const file_agent_proto_rawDesc = "" +
 	"\x04exec\x18\x02 \x01(\tR\x04exec\x126\n" +
 	"\aprocess\x18\x03 \x01(\v2\x1c.sockerless.agent.v1.ProcessR\aprocess\"\x1d\n" +
 	"\tExecReply\x12\x10\n" +
-	"\x03pid\x18\x01 \x01(\x03R\x03pid\"\xc3\x01\n" +
+	"\x03pid\x18\x01 \x01(\x03R\x03pid\"\xe8\x01\n" +
 	"\vAttachInput\x125\n" +
 	"\x04open\x18\x01 \x01(\v2\x1f.sockerless.agent.v1.AttachOpenH\x00R\x04open\x12\x16\n" +
 	"\x05stdin\x18\x02 \x01(\fH\x00R\x05stdin\x12!\n" +
 	"\vclose_stdin\x18\x03 \x01(\bH\x00R\n" +
 	"closeStdin\x129\n" +
-	"\x06resize\x18\x04 \x01(\v2\x1f.sockerless.agent.v1.WindowSizeH\x00R\x06resizeB\a\n" +
+	"\x06resize\x18\x04 \x01(\v2\x1f.sockerless.agent.v1.WindowSizeH\x00R\x06resize\x12#\n" +
+	"\fclose_output\x18\x05 \x01(\rH\x00R\vcloseOutputB\a\n" +
 	"\x05input\"\xdd\x01\n" +
 	"\n" +
 	"AttachOpen\x12\x1c\n" +
@@ -4056,6 +4101,7 @@ func file_agent_proto_init() {
 		(*AttachInput_Stdin)(nil),
 		(*AttachInput_CloseStdin)(nil),
 		(*AttachInput_Resize)(nil),
+		(*AttachInput_CloseOutput)(nil),
 	}
 	file_agent_proto_msgTypes[20].OneofWrappers = []any{
 		(*AttachOutput_Started)(nil),

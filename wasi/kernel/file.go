@@ -24,6 +24,7 @@ type (
 	}
 	statter  interface{ Stat() (*rootfs.Info, error) }
 	readable interface{ Readable() bool }
+	unreader interface{ Unread(b []byte) }
 	named    interface{ Name() string }
 	// jobControlled streams ask before a process reads (a terminal stops background readers) or writes.
 	jobControlled interface {
@@ -75,6 +76,31 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	}
 	return 0, syscall.ESPIPE
 }
+
+// Unread gives back the last bytes that were read, for the next reader; a program that read ahead does so before it leaves
+// the file to another one. False is for what cannot take them back: a terminal, a device.
+func (f *File) Unread(b []byte) bool {
+	switch s := f.stream.(type) {
+	case unreader:
+		s.Unread(b)
+		return true
+	case seeker:
+		_, err := s.Seek(-int64(len(b)), io.SeekCurrent)
+		return err == nil
+	}
+	return false
+}
+
+// Regular is the file of the tree that is open, nil if it is none.
+func (f *File) Regular() *rootfs.File {
+	if r, ok := f.stream.(*regular); ok {
+		return r.file
+	}
+	return nil
+}
+
+// Same tells whether two files are one open file description.
+func (f *File) Same(other *File) bool { return f.stream == other.stream }
 
 // Stat describes the file; EINVAL for what has no inode (a pipe).
 func (f *File) Stat() (*rootfs.Info, error) {

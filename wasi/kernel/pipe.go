@@ -92,7 +92,7 @@ func (p *pipe) write(ctx context.Context, b []byte) (int, error) {
 		if p.readers == 0 {
 			return n, syscall.EPIPE
 		}
-		room := PipeSize - p.n
+		room := max(0, PipeSize-p.n)
 		if room == 0 || room < len(b) && len(b) <= PipeBuf {
 			if err := p.wait(ctx); err != nil {
 				return n, err
@@ -122,10 +122,28 @@ func (p *pipe) grow(size int) {
 	for room < size {
 		room *= 4
 	}
-	ring := make([]byte, min(room, PipeSize))
+	ring := make([]byte, max(size, min(room, PipeSize))) // more than PipeSize only of what was given back
 	tail := copy(ring, p.ring[p.start:min(p.start+p.n, len(p.ring))])
 	copy(ring[tail:], p.ring[:p.n-tail])
 	p.ring, p.start = ring, 0
+}
+
+// unread puts b back before what is there.
+func (p *pipe) unread(b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readers == 0 {
+		return
+	}
+	p.grow(p.n + len(b))
+	if len(p.ring) == 0 {
+		return
+	}
+	p.start = (p.start - len(b) + len(p.ring)) % len(p.ring)
+	first := copy(p.ring[p.start:], b)
+	copy(p.ring, b[first:])
+	p.n += len(b)
+	p.change()
 }
 
 func (p *pipe) readable() bool {
@@ -151,6 +169,7 @@ type pipeReader struct{ p *pipe }
 func (r *pipeReader) Read(ctx context.Context, b []byte) (int, error) { return r.p.read(ctx, b) }
 func (r *pipeReader) Write(context.Context, []byte) (int, error)      { return 0, syscall.EBADF }
 func (r *pipeReader) Readable() bool                                  { return r.p.readable() }
+func (r *pipeReader) Unread(b []byte)                                 { r.p.unread(b) }
 func (r *pipeReader) Name() string                                    { return "pipe:[1]" }
 func (r *pipeReader) Close() error                                    { r.p.close(1, 0); return nil }
 

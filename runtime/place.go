@@ -1,0 +1,273 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/mount"
+
+	"github.com/sockerless/sockerless/agent"
+	"github.com/sockerless/sockerless/agent/agentpb"
+)
+
+// projectLabel is by what Compose marks the containers of a project.
+const projectLabel = "com.docker.compose.project"
+
+// backend finds a backend by its name; "" is the sandbox.
+func (e *Engine) backend(name string) Backend {
+	for _, b := range e.backends() {
+		if b.Name() == name {
+			return b
+		}
+	}
+	if name == "" {
+		return e.cfg.Backend
+	}
+	return nil
+}
+
+// backends are all that there are, the sandbox first.
+func (e *Engine) backends() []Backend {
+	all := []Backend{e.cfg.Backend}
+	if e.cfg.Offload != nil {
+		all = append(all, e.cfg.Offload.Backends()...)
+	}
+	return all
+}
+
+// place asks the policy where a container runs. One whose files are with a backend already runs there.
+func (e *Engine) place(ctx context.Context, c *container, d *definition) (Placement, error) {
+	if e.cfg.Offload == nil {
+		return Placement{Where: InSandbox, Rule: "no offload", Refusal: "no offload is configured"}, nil
+	}
+	r := c.record()
+	request := PlaceRequest{Image: Image{ID: r.ImageID, Name: r.Image, Platform: d.Platform}, Labels: d.Config.Labels, Size: d.size()}
+	for _, m := range d.Mounts {
+		if m.Type == mount.TypeBind {
+			request.Binds = append(request.Binds, m.Source)
+		}
+	}
+	p, err := e.cfg.Offload.Place(ctx, request)
+	if err != nil {
+		return p, err
+	}
+	if home := e.home(c, r); home != "" {
+		p.Where, p.Backends = Offloaded, []string{home}
+	}
+	return p, nil
+}
+
+// movedName is the file in a container's directory that says that its files are with the backend of its twin from now on.
+// The cell makes it in the moment in which it goes over, so that it is true whoever is killed when.
+const movedName = "moved"
+
+// home is the name of the backend that has a container's files; "" is the sandbox.
+func (e *Engine) home(c *container, r *record) string {
+	if r.Home != "" || r.TwinBackend == "" {
+		return r.Home
+	}
+	if _, err := os.Stat(filepath.Join(e.directory(c.id), movedName)); err != nil {
+		return ""
+	}
+	return r.TwinBackend
+}
+
+// size is what a container asks for of a machine.
+func (d *definition) size() Size {
+	return Size{CPU: float64(nanoCPUs(&d.HostConfig.Resources)) / 1e9, Memory: d.HostConfig.Memory}
+}
+
+// task is a container as a backend has to run it.
+func (e *Engine) task(c *container, d *definition, spec *agentpb.Container, p Placement, twin bool) Task {
+	h := d.HostConfig
+	r := c.record()
+	t := Task{
+		Container: spec, Image: Image{ID: r.ImageID, Name: r.Image, Platform: d.Platform}, Labels: d.Config.Labels,
+		Project: d.Config.Labels[projectLabel], Size: p.Size, MaxDuration: p.MaxDuration, Twin: twin,
+		Security: Security{
+			Privileged: h.Privileged, CapAdd: h.CapAdd, CapDrop: h.CapDrop, Init: h.Init != nil && *h.Init, User: d.Config.User,
+		},
+	}
+	own := d.size()
+	if t.Size.CPU == 0 {
+		t.Size.CPU = own.CPU
+	}
+	if t.Size.Memory == 0 {
+		t.Size.Memory = own.Memory
+	}
+	for _, u := range h.Ulimits {
+		t.Security.Ulimits = append(t.Security.Ulimits, Ulimit{Name: u.Name, Soft: u.Soft, Hard: u.Hard})
+	}
+	for _, option := range h.SecurityOpt {
+		name, value, _ := strings.Cut(strings.Replace(option, ":", "=", 1), "=")
+		switch {
+		case name == "no-new-privileges":
+			t.Security.NoNewPrivileges = value != "false"
+		case name == "seccomp" && value == "unconfined":
+			t.Security.Unconfined = true
+		case name == "seccomp" && strings.HasPrefix(option, "seccomp="):
+			t.Security.SeccompProfile = strings.TrimPrefix(option, "seccomp=")
+		}
+	}
+	return t
+}
+
+// started is a first process that runs.
+type started struct {
+	link  *link
+	reply *agentpb.StartReply
+}
+
+// startPlaced starts a container's first process where the policy and the command say: in the sandbox, or with a backend.
+func (e *Engine) startPlaced(ctx context.Context, c *container, d *definition, spec *agentpb.Container, run int64) (started, error) {
+	place, err := e.place(ctx, c, d)
+	if err != nil {
+		return started{}, err
+	}
+	p := d.process()
+	p.Env = environment(d.Config.Hostname, d.Config.Tty, d.Config.Env)
+	request := &agentpb.StartRequest{Container: spec, Process: p, Run: run}
+	if place.Where != Offloaded {
+		spec.Native = place.native()
+		l, err := e.acquire(ctx, c.record())
+		if err != nil {
+			return started{}, err
+		}
+		reply, err := l.Start(ctx, request)
+		if !place.promotes() || !needsNative(err) {
+			return started{l, reply}, err
+		}
+	}
+	if len(place.Backends) == 0 {
+		return started{}, &agent.StartError{Code: 126, Message: "the policy (" + place.Rule + ") wants this container offloaded, but " + place.Refusal}
+	}
+	p.Env = place.environment(p.Env)
+	l, err := e.native(ctx, c, d, spec, place)
+	if err != nil {
+		return started{}, fmt.Errorf("offload: %w", err)
+	}
+	reply, err := l.Start(ctx, request)
+	return started{l, reply}, err
+}
+
+// native returns the agent of a backend for a container that is to run there as a whole, with the container's files: what
+// was changed in the sandbox so far (docker cp) goes there, once.
+func (e *Engine) native(ctx context.Context, c *container, d *definition, spec *agentpb.Container, place Placement) (*link, error) {
+	b, client, err := e.cfg.Offload.Acquire(ctx, place, e.task(c, d, spec, place, false))
+	if err != nil {
+		return nil, err
+	}
+	l, err := e.link(client, b)
+	if err != nil {
+		return nil, err
+	}
+	r := c.record()
+	if e.home(c, r) == "" {
+		if err := e.handOver(ctx, c, r, spec, l); err != nil {
+			return nil, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := *c.record()
+	if next.Home == b.Name() && next.Agent == l.ID() {
+		return l, nil
+	}
+	next.Home, next.Agent = b.Name(), l.ID()
+	return l, e.commit(c, next)
+}
+
+// handOver sends what the sandbox has of a container's changes to a backend, and lets the sandbox forget the container.
+func (e *Engine) handOver(ctx context.Context, c *container, r *record, spec *agentpb.Container, to *link) error {
+	cell := e.agentOf(r)
+	if cell != nil && cell.backend != e.cfg.Backend {
+		return nil
+	}
+	if cell == nil {
+		if _, err := os.Stat(filepath.Join(e.directory(c.id), "upper")); errors.Is(err, os.ErrNotExist) {
+			return nil // nothing was ever changed
+		}
+		var err error
+		if cell, err = e.acquire(ctx, r); err != nil {
+			return err
+		}
+	}
+	if err := cell.OpenContainer(ctx, spec); err != nil {
+		return fmt.Errorf("open the container's files: %w", err)
+	}
+	if err := to.OpenContainer(ctx, spec); err != nil {
+		return fmt.Errorf("open the container's files at %s: %w", to.backend.Name(), err)
+	}
+	changes, err := cell.Delta(ctx, c.id, false)
+	if err != nil {
+		return fmt.Errorf("read the container's changes: %w", err)
+	}
+	defer changes.Close()
+	if err := to.Put(ctx, &agentpb.PutOpen{Container: c.id, Path: "/", Layer: true}, changes); err != nil {
+		return fmt.Errorf("send the container's changes to %s: %w", to.backend.Name(), err)
+	}
+	if err := cell.CloseContainer(ctx, c.id); err != nil {
+		return fmt.Errorf("close the container's files in the sandbox: %w", err)
+	}
+	return nil
+}
+
+// needsNative tells that a command did not start since the sandbox cannot run it.
+func needsNative(err error) bool {
+	var failure *agent.StartError
+	return errors.As(err, &failure) && failure.Native != ""
+}
+
+// promotes tells whether native programs of a container in the sandbox get a machine.
+func (p Placement) promotes() bool { return p.Where == Auto && len(p.Backends) > 0 }
+
+// native is the placement as a cell is told it.
+func (p Placement) native() *agentpb.Native {
+	return &agentpb.Native{Promote: p.promotes(), Refusal: p.Refusal, Bash: p.NativeBash}
+}
+
+// environment is what of an environment leaves this machine.
+func (p Placement) environment(env []string) []string {
+	if len(p.DropEnv) == 0 {
+		return env
+	}
+	return slices.DeleteFunc(slices.Clone(env), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.ContainsFunc(p.DropEnv, func(pattern string) bool {
+			drop, err := path.Match(pattern, name)
+			return drop || err != nil
+		})
+	})
+}
+
+// releaseLater ends what a container that has stopped holds of its backends, unless it runs again by then.
+func (e *Engine) releaseLater(c *container) {
+	e.spawn(func() {
+		c.op.Lock()
+		defer c.op.Unlock()
+		r := c.record()
+		if r.active() || c.isRemoving() {
+			return
+		}
+		e.letGo(c, r, false)
+	})
+}
+
+// letGo ends what a container holds of its backends; with forget its files there go too. c.op is held.
+func (e *Engine) letGo(c *container, r *record, forget bool) {
+	for _, name := range []string{r.Home, r.TwinBackend} {
+		b := e.backend(name)
+		if name == "" || b == nil {
+			continue
+		}
+		if err := b.Release(context.WithoutCancel(e.ctx), c.id, forget || name != e.home(c, r)); err != nil {
+			e.log.Warn("end the task of a container", "container", c.id, "backend", name, "error", err)
+		}
+	}
+}
