@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/containerd/errdefs"
 	"google.golang.org/grpc/mem"
@@ -30,20 +31,55 @@ func (s *Server) Attach(stream agentpb.Agent_AttachServer) error {
 		t.leave()
 		return err
 	}
-	go input(stream, t, open) // ends with the stream: Recv fails once this call has returned
+	out := &attachedStream{Agent_AttachServer: stream}
+	go input(out, t, open) // ends with the stream: Recv fails once this call has returned
 	var exit *agentpb.Exit
 	if t.spool != nil {
-		exit, err = sendSpool(stream, t, open)
+		exit, err = sendSpool(out, t, open)
 	} else {
-		exit, err = sendLive(stream, t)
+		exit, err = sendLive(out, t)
 	}
 	if err == nil {
-		err = stream.Send(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Exit{Exit: exit}})
+		err = out.last(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Exit{Exit: exit}})
 	}
 	if err != nil {
+		out.shut()
 		t.leave()
 	}
 	return err
+}
+
+// attachedStream is an attached stream whose output has two sources: what the process writes, and what is to be said of
+// its input. A stream of gRPC is not for two at once, and none may send once the call is over.
+type attachedStream struct {
+	agentpb.Agent_AttachServer
+	mu   sync.Mutex
+	over bool
+}
+
+// SendMsg sends one message; after the last one nothing is sent and no error is told.
+func (s *attachedStream) SendMsg(m any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil
+	}
+	return s.Agent_AttachServer.SendMsg(m)
+}
+
+// last sends the last message.
+func (s *attachedStream) last(m *agentpb.AttachOutput) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	return s.Agent_AttachServer.SendMsg(m)
+}
+
+// shut lets nothing more be sent.
+func (s *attachedStream) shut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
 }
 
 // attachTo finds the process, or starts the exec that the caller brings.
@@ -68,7 +104,7 @@ func (s *Server) attachTo(ctx context.Context, open *agentpb.AttachOpen) (*task,
 
 // input passes on what the caller sends. A caller that is cut off ends a standard input that is for one client only;
 // one that leaves in good order says itself whether it ends.
-func input(stream agentpb.Agent_AttachServer, t *task, open *agentpb.AttachOpen) {
+func input(stream *attachedStream, t *task, open *agentpb.AttachOpen) {
 	p := t.running()
 	stdin := p.Stdin()
 	if !open.GetStdin() || stdin == nil {
@@ -76,6 +112,7 @@ func input(stream agentpb.Agent_AttachServer, t *task, open *agentpb.AttachOpen)
 	}
 	var in receivedInput
 	defer in.release()
+	var taken int64
 	for {
 		if err := stream.RecvMsg(&in); err != nil {
 			if t.stdinOnce && !errors.Is(err, io.EOF) {
@@ -85,13 +122,23 @@ func input(stream agentpb.Agent_AttachServer, t *task, open *agentpb.AttachOpen)
 		}
 		switch in := in.message.GetInput().(type) {
 		case *agentpb.AttachInput_Stdin:
-			if _, err := stdin.Write(in.Stdin); err != nil {
-				stdin = discard{} // the process no longer reads: what follows has nowhere to go
+			n, err := stdin.Write(in.Stdin)
+			taken += int64(n)
+			if err != nil {
+				stdin = untaken{} // the process no longer reads: what follows has nowhere to go
+			}
+			if open.GetCountStdin() {
+				// Fails with the stream, which RecvMsg tells too.
+				_ = stream.SendMsg(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Taken{Taken: taken}})
 			}
 		case *agentpb.AttachInput_CloseStdin:
 			_ = stdin.Close()
 		case *agentpb.AttachInput_Resize:
 			_ = p.Resize(in.Resize.GetRows(), in.Resize.GetColumns()) // fails only for a process that has ended
+		case *agentpb.AttachInput_CloseOutput:
+			if c, ok := p.(OutputCloser); ok && t.spool == nil { // what a container prints is kept, whoever reads it
+				c.CloseOutput(uint8(in.CloseOutput))
+			}
 		}
 	}
 }
@@ -101,6 +148,11 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Close() error                { return nil }
+
+// untaken is the standard input of a process that has stopped to read: nothing more is on its way.
+type untaken struct{ discard }
+
+func (untaken) Write([]byte) (int, error) { return 0, nil }
 
 // send sends output, and gives its buffer back to the pool when the connection has taken it.
 func send(stream agentpb.Agent_AttachServer, o *bulkOutput, data *[]byte) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -55,6 +56,14 @@ func (c *Client) Target() string { return c.target }
 
 // Version is the version of the agent's binary.
 func (c *Client) Version() string { return c.hello.GetVersion() }
+
+// Deadline is when the platform ends the agent, whatever it does; zero is never.
+func (c *Client) Deadline() time.Time {
+	if d := c.hello.GetDeadline(); d != 0 {
+		return time.Unix(0, d)
+	}
+	return time.Time{}
+}
 
 // Containers are the containers that the agent had when the client connected.
 func (c *Client) Containers() []*agentpb.ContainerState { return c.hello.GetContainers() }

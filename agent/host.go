@@ -50,17 +50,24 @@ type Process interface {
 	// Stdin is the process's standard input or its terminal; nil if it has none. A Write blocks while the
 	// process does not read, and fails once it has ended.
 	Stdin() io.WriteCloser
-	// Signal sends a signal by its Linux number.
+	// Signal sends a signal by its Linux number; a negative one goes to the process's whole group.
 	Signal(signal int) error
 	// Resize sets the window size of the process's terminal; without one it does nothing.
 	Resize(rows, columns uint32) error
+}
+
+// OutputCloser is a Process whose streams of output can be closed one by one.
+type OutputCloser interface {
+	// CloseOutput says that nobody reads a stream, Stdout or Stderr, any more: the next write to it fails with EPIPE.
+	CloseOutput(stream uint8)
 }
 
 // A Sink takes a process's output, in order, and then its end.
 type Sink interface {
 	// WriteStream takes output of a stream, Stdout or Stderr. It blocks to slow the process down, until ctx ends.
 	WriteStream(ctx context.Context, stream uint8, p []byte) (int, error)
-	// End tells how the process ended. It is the last call, after all output.
+	// End tells how the process ended. It is the last call, after all output. A host that can tell what the process has
+	// read of its standard input says so in the exit, whoever asks.
 	End(exit *agentpb.Exit)
 }
 

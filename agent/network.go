@@ -58,7 +58,18 @@ func (s *networkStream) Close() error {
 func (s *Server) Network(stream agentpb.Agent_NetworkServer) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
-	return toStatus(s.host.Network(ctx, &networkStream{recv: stream.Recv, send: stream.Send, end: cancel}))
+	served := make(chan error, 1)
+	go func() { // ends soon after ctx, which is at the latest the end of this call
+		served <- s.host.Network(ctx, &networkStream{recv: stream.Recv, send: stream.Send, end: cancel})
+	}()
+	// A Read of a server's stream ends with the call and not before. So it is the call that ends first when the host closes the
+	// stream, or the host would wait for its own Read.
+	select {
+	case err := <-served:
+		return toStatus(err)
+	case <-ctx.Done():
+		return toStatus(ctx.Err())
+	}
 }
 
 // Network opens the stream of bytes over which the connections of the agent's containers go. It must be closed.

@@ -21,6 +21,8 @@ const Protocol = 1
 type ServerConfig struct {
 	ID      string // new at every start of an agent
 	Version string // of the agent's binary
+	// Deadline is when the platform ends the agent, whatever it does; zero is never.
+	Deadline time.Time
 }
 
 // Server serves a Host to the server of Sockerless.
@@ -120,6 +122,9 @@ func (s *Server) Hello(_ context.Context, r *agentpb.HelloRequest) (*agentpb.Hel
 			"the agent speaks protocol 1 and the server only an older one: update the server"))
 	}
 	reply := &agentpb.HelloReply{Protocol: Protocol, Agent: s.config.ID, Version: s.config.Version}
+	if !s.config.Deadline.IsZero() {
+		reply.Deadline = s.config.Deadline.UnixNano()
+	}
 	for _, c := range s.all() {
 		c.mu.Lock()
 		state := &agentpb.ContainerState{Container: c.id, Run: c.run, Paused: c.paused}

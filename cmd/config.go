@@ -17,7 +17,7 @@ import (
 	"github.com/sockerless/sockerless/store/image"
 )
 
-// Config is the configuration file of the server, in YAML. Every key but registries has a flag of the same name.
+// Config is the configuration file of the server, in YAML. Every key but registries and offload has a flag of the same name.
 type Config struct {
 	Listen     []string               `yaml:"listen"`     // unix:///path or tcp://host:port
 	DataDir    string                 `yaml:"data-dir"`   // where everything that lasts is kept
@@ -27,6 +27,9 @@ type Config struct {
 	TLSKey     string                 `yaml:"tls-key"`    // its key (PEM file)
 	TLSCA      string                 `yaml:"tls-ca"`     // the authority of the clients' certificates (PEM file)
 	Registries image.RegistriesConfig `yaml:"registries"` // by host, as in an image's name
+	Offload    yaml.Node              `yaml:"offload"`    // the policy: package offload reads it, again when it changes
+
+	file string // where this was read; "" is nowhere
 }
 
 // flags registers a flag for every key, with the defaults, and returns the name of the configuration file.
@@ -79,6 +82,7 @@ func (c *Config) readFile(f *pflag.FlagSet, file string) error {
 	if err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
+	c.file = file
 	flagged := *c
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)

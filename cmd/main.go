@@ -30,6 +30,8 @@ func subcommands() []subcommand {
 		{name: "run", usage: "run [OPTIONS] IMAGE [COMMAND] [ARG...]", summary: "run one container and pass on its exit code", run: runContainer},
 		{name: "version", usage: "version", summary: "print version, commit, Go, OS and architecture", run: version},
 		{name: "cell", usage: "cell [OPTIONS]", hidden: true, run: cell},
+		{name: "agent", usage: "agent [OPTIONS]", hidden: true, run: agentCommand},
+		{name: "native-init", usage: "native-init", hidden: true, run: nativeInit},
 	}
 }
 

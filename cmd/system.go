@@ -17,6 +17,7 @@ import (
 
 	"github.com/sockerless/sockerless/builtins"
 	"github.com/sockerless/sockerless/dockerapi"
+	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/runtime"
 	"github.com/sockerless/sockerless/store/content"
 	"github.com/sockerless/sockerless/store/image"
@@ -33,10 +34,12 @@ import (
 //	state/       records (badger)
 //	layers/      layers of images; ingest/ downloads
 //	containers/  upper trees and output of containers
+//	unpacked/    files of images as directories, for native containers on this machine
 //	volumes/     named volumes
 type system struct {
 	api    *dockerapi.Server
 	engine *runtime.Engine
+	policy *offload.Source
 	close  []func() error // in the order of opening
 }
 
@@ -55,6 +58,11 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 		return s, err
 	}
 	in := func(name string) string { return filepath.Join(config.DataDir, name) }
+	executable, err := os.Executable()
+	if err != nil {
+		return s, fmt.Errorf("find this program: %w", err)
+	}
+	support := probe(ctx, executable, config.DataDir) // takes as long as a start of a container
 	instance, err := kept(in("instance"), func() string { return rand.Text() })
 	if err != nil {
 		return s, err
@@ -81,10 +89,6 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	if err != nil {
 		return s, err
 	}
-	executable, err := os.Executable()
-	if err != nil {
-		return s, fmt.Errorf("find the program for cells: %w", err)
-	}
 	version, err := build(executable)
 	if err != nil {
 		return s, fmt.Errorf("find the program for cells: %w", err)
@@ -93,9 +97,18 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 		Executable: executable, Arguments: []string{"cell", "--build", version},
 		RuntimeDir: cells, Version: version, Server: instance, Log: log})
 	s.close = append(s.close, sandbox.Close)
+	if s.policy, err = offload.NewSource(config.file, log); err != nil {
+		log.Error("the policy is wrong: native programs are refused until it is right", "error", err)
+	}
+	offloading, err := offloadConfig{
+		dataDir: config.DataDir, runtimeDir: cells, instance: instance, executable: executable,
+		source: s.policy, state: records, images: images, support: support, log: log}.open()
+	if err != nil {
+		return s, err
+	}
 	s.engine, err = runtime.New(ctx, runtime.Config{
 		DataDir: config.DataDir, InstanceID: instance, Version: Version, GitCommit: commit(), Log: log,
-		Backend: sandbox, State: records, Images: images})
+		Backend: sandbox, Offload: offloading.scheduler, State: records, Images: images})
 	if err != nil {
 		return s, err
 	}

@@ -96,6 +96,9 @@ type volumeEngine interface {
 type networkEngine interface {
 	NetworkList(ctx context.Context, filters runtime.Filters) ([]network.Inspect, error)
 	NetworkInspect(ctx context.Context, name, scope string) (network.Inspect, error)
+	NetworkCreate(ctx context.Context, spec runtime.NetworkSpec) (network.CreateResponse, error)
+	NetworkConnect(ctx context.Context, name, container string, settings *network.EndpointSettings) error
+	NetworkDisconnect(ctx context.Context, name, container string, force bool) error
 	NetworkRemove(ctx context.Context, name string) error
 	NetworkPrune(ctx context.Context, filters runtime.Filters) (network.PruneReport, error)
 }

@@ -3,6 +3,8 @@ package dockerapi
 import (
 	"net/http"
 
+	"github.com/moby/moby/api/types/network"
+
 	"github.com/sockerless/sockerless/runtime"
 )
 
@@ -26,6 +28,54 @@ func inspectNetwork(c *call) error {
 		return err
 	}
 	return c.json(http.StatusOK, n)
+}
+
+// createNetwork serves POST /networks/create.
+func createNetwork(c *call) error {
+	var spec runtime.NetworkSpec
+	if err := c.checkJSON(); err != nil {
+		return err
+	}
+	if err := c.decodeJSON(&spec); err != nil {
+		return err
+	}
+	answer, err := c.engine.NetworkCreate(c.Context(), spec)
+	if err != nil {
+		return err
+	}
+	return c.json(http.StatusCreated, answer)
+}
+
+// connectNetwork serves POST /networks/{name}/connect.
+func connectNetwork(c *call) error {
+	var r network.ConnectRequest
+	if err := c.checkJSON(); err != nil {
+		return err
+	}
+	if err := c.decodeJSON(&r); err != nil {
+		return err
+	}
+	if err := c.engine.NetworkConnect(c.Context(), c.name, r.Container, r.EndpointConfig); err != nil {
+		return err
+	}
+	c.w.Send(http.StatusOK, "", nil)
+	return nil
+}
+
+// disconnectNetwork serves POST /networks/{name}/disconnect.
+func disconnectNetwork(c *call) error {
+	var r network.DisconnectRequest
+	if err := c.checkJSON(); err != nil {
+		return err
+	}
+	if err := c.decodeJSON(&r); err != nil {
+		return err
+	}
+	if err := c.engine.NetworkDisconnect(c.Context(), c.name, r.Container, r.Force); err != nil {
+		return err
+	}
+	c.w.Send(http.StatusOK, "", nil)
+	return nil
 }
 
 // removeNetwork serves DELETE /networks/{name}.

@@ -78,12 +78,12 @@ func routes() []route {
 		// Networks
 		{method: "GET", path: "/networks", serve: listNetworks},
 		{method: "GET", path: "/networks/", serve: listNetworks},
-		{method: "POST", path: "/networks/create", reason: noNetworks},
+		{method: "POST", path: "/networks/create", serve: createNetwork},
 		{method: "POST", path: "/networks/prune", since: 25, serve: pruneNetworks},
 		{method: "GET", path: "/networks/{name}", serve: inspectNetwork},
 		{method: "DELETE", path: "/networks/{name}", serve: removeNetwork},
-		{method: "POST", path: "/networks/{name}/connect", reason: noNetworks},
-		{method: "POST", path: "/networks/{name}/disconnect", reason: noNetworks},
+		{method: "POST", path: "/networks/{name}/connect", serve: connectNetwork},
+		{method: "POST", path: "/networks/{name}/disconnect", serve: disconnectNetwork},
 
 		// Volumes
 		{method: "GET", path: "/volumes", serve: listVolumes},
@@ -147,7 +147,6 @@ func routes() []route {
 }
 
 const (
-	noNetworks = "there are no networks but the predefined ones"
 	noPlugins  = "there are no plugins"
 )
 

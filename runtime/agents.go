@@ -50,12 +50,12 @@ func (e *Engine) agentOf(r *record) *link {
 	return e.agents[r.Agent]
 }
 
-// acquire returns an agent of the sandbox for a container: the one that has it open, else any.
-func (e *Engine) acquire(ctx context.Context, r *record) (*link, error) {
-	if l := e.agentOf(r); l != nil && l.backend == e.cfg.Backend {
+// acquire returns an agent of the default backend for a container: the one that has it open, else any.
+func (e *Engine) acquire(ctx context.Context, c *container, d *definition, spec *agentpb.Container) (*link, error) {
+	if l := e.agentOf(c.record()); l != nil && l.backend == e.cfg.Backend {
 		return l, nil
 	}
-	client, err := e.cfg.Backend.Acquire(ctx, Task{})
+	client, err := e.cfg.Backend.Acquire(ctx, e.task(c, d, spec, Placement{}, false))
 	if err != nil {
 		return nil, fmt.Errorf("get an agent of %s: %w", e.cfg.Backend.Name(), err)
 	}
@@ -192,7 +192,8 @@ func (e *Engine) applyEvent(l *link, event *agentpb.Event, done func()) {
 		return
 	}
 	if need := event.GetNative(); need != nil {
-		e.spawn(func() { // not waited for: an image may have to be brought there
+		// Not waited for: an image may have to be brought there.
+		e.afterStart(c, func() {
 			e.answerNative(l, c, need)
 			done()
 		})
@@ -204,6 +205,7 @@ func (e *Engine) applyEvent(l *link, event *agentpb.Event, done func()) {
 		return
 	}
 	apply := func() {
+		e.awaitOutput(c, l)
 		if err := e.exited(c, l.ID(), event.GetRun(), exitOf(event.GetExit())); err != nil {
 			e.log.Error("store an exit", "container", c.id, "error", err)
 			return
@@ -211,13 +213,27 @@ func (e *Engine) applyEvent(l *link, event *agentpb.Event, done func()) {
 		done()
 	}
 	c.mu.Lock()
-	if c.starting == event.GetRun() {
-		c.early = apply
-		c.mu.Unlock()
-		return
+	starting := c.starting == event.GetRun()
+	if starting {
+		c.early = append(c.early, apply)
 	}
 	c.mu.Unlock()
-	apply()
+	if !starting {
+		apply()
+	}
+}
+
+// afterStart runs f in the background, not before a start of the container that is under way is recorded.
+func (e *Engine) afterStart(c *container, f func()) {
+	c.mu.Lock()
+	starting := c.starting != 0
+	if starting {
+		c.early = append(c.early, f)
+	}
+	c.mu.Unlock()
+	if !starting {
+		e.spawn(f)
+	}
 }
 
 // agentGone reports the containers of an agent dead.

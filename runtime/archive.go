@@ -59,9 +59,8 @@ func (e *Engine) files(ctx context.Context, c *container) (*link, error) {
 
 // keeper returns an agent where a container's files are.
 func (e *Engine) keeper(ctx context.Context, c *container, d *definition, spec *agentpb.Container) (*link, error) {
-	r := c.record()
-	if e.home(c, r) == "" {
-		return e.acquire(ctx, r)
+	if e.home(c, c.record()) == "" {
+		return e.acquire(ctx, c, d, spec)
 	}
 	place, err := e.place(ctx, c, d)
 	if err != nil {

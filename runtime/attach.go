@@ -184,8 +184,9 @@ func (s *containerStream) run(ctx context.Context, stdin io.Reader, out Output) 
 	if s.offset < 0 && replayed >= 0 {
 		s.offset = replayed
 	}
+	k := s.container.collected()
 	stream, err := s.link.Attach(ctx, &agentpb.AttachOpen{
-		Container: s.container.id, Offset: s.offset, Stdin: s.opts.Stdin && s.hasStdin, Output: s.opts.Stdout || s.opts.Stderr,
+		Container: s.container.id, Offset: s.offset, Stdin: s.opts.Stdin && s.hasStdin, Output: k == nil && (s.opts.Stdout || s.opts.Stderr),
 	})
 	if err != nil {
 		return s.rest(ctx, out, err)
@@ -199,11 +200,18 @@ func (s *containerStream) run(ctx context.Context, stdin io.Reader, out Output) 
 		go sendInput(stream, stdin, s.closes, input) // ends with the client's connection, see Run
 	}
 	output := make(chan error, 1)
-	go func() { output <- s.output(stream, out) }() // ends with the stream
+	reading, leave := context.WithCancel(ctx)
+	defer leave()
+	if k != nil {
+		go func() { output <- s.collectedOutput(reading, k, out) }() // ends with reading
+	} else {
+		go func() { output <- s.output(stream, out) }() // ends with the stream
+	}
 	select {
 	case err = <-output:
 	case err = <-input:
 		leaveStream(stream, err)
+		leave()
 		<-output
 		if errors.Is(err, errDetach) {
 			s.engine.event(s.container, events.ActionDetach)
@@ -245,6 +253,25 @@ func (s *containerStream) output(stream *agent.Stream, out Output) error {
 			return refusedError{err}
 		}
 	}
+}
+
+// collectedOutput passes on output that is brought here from the agent.
+func (s *containerStream) collectedOutput(ctx context.Context, k *collector, out Output) (err error) {
+	if s.offset < 0 {
+		if s.offset, err = k.spool.End(); err != nil {
+			return err
+		}
+	}
+	s.offset, err = k.each(ctx, s.offset, func(r spool.Record) error {
+		if !s.wants(uint32(r.Stream)) {
+			return nil
+		}
+		if err := out(r.Stream, r.Data); err != nil {
+			return refusedError{err}
+		}
+		return nil
+	})
+	return err
 }
 
 // sendInput passes a client's input on. left is told when the client has thereby left, as moby's

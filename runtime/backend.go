@@ -21,6 +21,9 @@ type Backend interface {
 	// Release ends what a container that does not run holds: its agent, its place. With forget its files go too, and
 	// the container will not be run again. It is idempotent, and nothing is wrong with a container that it does not know.
 	Release(ctx context.Context, container string, forget bool) error
+	// Root is where the files of a running container are on this machine, for programs that share them; "" where they are
+	// elsewhere.
+	Root(container string) string
 	// Recover connects to the agents that an earlier server started and that still live.
 	Recover(ctx context.Context) ([]*agent.Client, error)
 	// Close lets go of all agents; they go on running.
@@ -35,6 +38,8 @@ type Task struct {
 	Security  Security
 	Project   string // for fairness: the container's compose project, or ""
 	Size      Size
+	// HostNetwork says that the container has the network of the machine that it runs on.
+	HostNetwork bool
 	// MaxDuration is after what time the agent ends the task, 0 is never.
 	MaxDuration time.Duration
 	// Twin is a machine for native programs of a container that runs in the sandbox.
@@ -85,6 +90,8 @@ type Limits struct {
 	// NoOtherUsers is why processes cannot run as more than one user; "" where they can.
 	NoOtherUsers string
 	Platforms    []string // that it runs; nil is any
+	// OutputElsewhere says that a container's output is kept with its agent, and has to be brought to this machine.
+	OutputElsewhere bool
 }
 
 // Where is the place of a container.
@@ -116,7 +123,7 @@ type Placement struct {
 	Size        Size
 	MaxDuration time.Duration
 	MaxCost     float64  // US dollars for a task
-	DropEnv     []string // patterns of variables that stay here
+	DropEnv     []string // patterns of variables that stay here, or behind a "!" go; the last that matches decides
 }
 
 // Offloader places containers and finds agents for what leaves the sandbox: package offload.

@@ -43,11 +43,14 @@ type record struct {
 	Home         string               `json:"home,omitempty"`  // backend that has its files; "" is the sandbox
 	Twin         string               `json:"twin,omitempty"`  // id of the agent that runs its native programs, while it runs in the sandbox
 	TwinBackend  string               `json:"twinBackend,omitempty"`
-	Promotion    *promotion           `json:"promotion,omitempty"` // the latest one
-	Offset       int64                `json:"offset,omitempty"`    // of the output spool before the run's first byte
-	Stopped      bool                 `json:"stopped,omitempty"`   // by the user: a restart policy does not apply
+	Promotion    *promotion           `json:"promotion,omitempty"`   // the latest one
+	Offset       int64                `json:"offset,omitempty"`      // of the output spool before the run's first byte
+	AgentOffset  int64                `json:"agentOffset,omitempty"` // the same of the agent's spool, where that is another one
+	Stopped      bool                 `json:"stopped,omitempty"`     // by the user: a restart policy does not apply
 	RestartCount int                  `json:"restartCount,omitempty"`
 	Volumes      []string             `json:"volumes,omitempty"` // names
+	Leases       []lease              `json:"leases,omitempty"`  // in networks, while it runs
+	Ports        []publishedPort      `json:"ports,omitempty"`   // while it runs
 }
 
 // running tells whether there is a process, frozen or not.
@@ -86,7 +89,7 @@ type container struct {
 	mu          sync.Mutex
 	cached      weak.Pointer[definition]
 	starting    int64                 // number of the run that is being started; 0: none
-	early       func()                // applies an exit that came before the start was recorded
+	early       []func()              // what came from the agent before the start was recorded
 	removing    bool                  // a removal is under way
 	dying       bool                  // it has ended and goes by --rm as soon as its output is delivered
 	removed     bool                  // the record is gone
@@ -95,6 +98,7 @@ type container struct {
 	waiters     []*Waiter             // of an exit or the removal
 	attachments []*containerStream    // that wait for a start
 	attached    int                   // attachments with output still to deliver
+	collector   *collector            // of the output of the latest run; nil where the agent writes it here itself
 	drained     chan struct{}         // closed when attached becomes 0; nil while nobody waits
 	execs       map[string]*execution // by id; nil without any
 	swept       time.Time             // when ended execs were last dropped
@@ -137,7 +141,7 @@ func (c *container) put(r *record) (state.Change, error) {
 	return state.Put(recordKey+c.id, value), err
 }
 
-// commit replaces the record, in the state first. c.mu is held. A client that goes away does not undo what has
+// commit releases the record, in the state first. c.mu is held. A client that goes away does not undo what has
 // happened already, so the write is not bound to its context.
 func (e *Engine) commit(c *container, next record) error {
 	put, err := c.put(&next)
@@ -185,7 +189,7 @@ func (e *Engine) spec(c *container, d *definition) (*agentpb.Container, error) {
 	s := &agentpb.Container{
 		Id: c.id, Hostname: d.Config.Hostname, Domainname: d.Config.Domainname,
 		Directory: e.directory(c.id), Layers: layers, Mounts: mounts, ReadOnly: h.ReadonlyRootfs,
-		ExtraHosts: h.ExtraHosts, DnsSearch: h.DNSSearch,
+		ExtraHosts: e.extraHosts(c, d), Endpoints: e.endpoints(c), DnsSearch: h.DNSSearch,
 		Limits: &agentpb.Limits{Memory: h.Memory, NanoCpus: nanoCPUs(&h.Resources), Pids: pidsLimit(&h.Resources)},
 	}
 	for _, a := range h.DNS {

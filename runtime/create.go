@@ -63,6 +63,9 @@ func (e *Engine) ContainerCreate(ctx context.Context, opts CreateOptions) (types
 		return none, err
 	}
 	d := define(id, opts, img)
+	if err := e.settleNetworks(d); err != nil {
+		return none, err
+	}
 	e.volumes.use.RLock()
 	defer e.volumes.use.RUnlock()
 	created, err := e.planMounts(id, d)

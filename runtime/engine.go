@@ -36,6 +36,10 @@ type Config struct {
 	Offload    Offloader    // nil: nothing leaves the sandbox
 	State      state.Store
 	Images     *imagestore.Store
+	// Egress decides whether a container may connect from this machine to an address, "ip:port", that is none of a container, or ask
+	// DNS for a name that none has, "example.com."; the error says why not. Nil allows all, as Docker does. It does not open the way
+	// to what is always closed: the metadata of clouds.
+	Egress func(container, address string) error
 }
 
 // Engine is the set of containers of a server. All methods may be called concurrently.
@@ -46,6 +50,7 @@ type Engine struct {
 	events  *journal
 	rest    *time.Timer // runs out when no event has come for restAfter
 	volumes *volumes
+	nets    *networks
 
 	// ctx ends when the engine closes; background counts what it started.
 	ctx        context.Context
@@ -81,6 +86,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	var err error
 	if e.volumes, err = loadVolumes(cfg.State, filepath.Join(cfg.DataDir, "volumes")); err != nil {
+		return nil, err
+	}
+	if e.nets, err = loadNetworks(cfg.State, cfg.InstanceID, e.started); err != nil {
 		return nil, err
 	}
 	if err := e.load(); err != nil {

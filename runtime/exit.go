@@ -42,7 +42,7 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 		return err
 	}
 	next := *r
-	next.Status, next.Pid = types.StateExited, 0
+	next.Status, next.Pid, next.Leases, next.Ports = types.StateExited, 0, nil, nil
 	next.ExitCode, next.FinishedAt, next.OOMKilled, next.Error = x.code, x.at, x.oom, x.why
 	next.Run, next.Agent = run, agentID
 	twin := e.twinOf(r)
@@ -73,6 +73,7 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 	}
 	c.stopHealth()
 	c.mu.Unlock()
+	e.leave(c, run)
 	for _, m := range d.Mounts {
 		if m.Type == mount.TypeVolume {
 			e.publish(events.VolumeEventType, events.ActionUnmount, m.Name, map[string]string{"container": c.id, "driver": volumeDriver})
@@ -81,7 +82,7 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 	if twin != nil {
 		e.endTwin(c, twin)
 	}
-	if next.Home != "" || next.TwinBackend != "" {
+	if !gone {
 		e.releaseLater(c)
 	}
 	further := []string{"execDuration", seconds(max(ran, 0)), "exitCode", strconv.Itoa(x.code)}

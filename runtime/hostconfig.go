@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/containerd/errdefs"
 	types "github.com/moby/moby/api/types/container"
@@ -74,10 +73,8 @@ func refuseUnsupported(c *types.Config, h *types.HostConfig) error {
 		return refuse("HostConfig.Devices", "the sandbox has no devices of the host")
 	case len(h.VolumesFrom) > 0:
 		return refuse("HostConfig.VolumesFrom", "name the volumes in Binds or Mounts")
-	case len(h.Links) > 0:
-		return refuse("HostConfig.Links", "containers of the sandbox have no network between them yet")
 	case h.NetworkMode.IsContainer():
-		return refuse("NetworkMode "+string(h.NetworkMode), shared)
+		return refuse("NetworkMode "+string(h.NetworkMode), "each container has a network of its own; put both into one network, where they reach each other by name")
 	case h.PidMode != "":
 		return refuse("PidMode "+string(h.PidMode), shared)
 	case h.IpcMode.IsHost() || h.IpcMode.IsContainer():
@@ -97,6 +94,9 @@ func refuseUnsupported(c *types.Config, h *types.HostConfig) error {
 	case c.NetworkDisabled:
 		return refuse("NetworkDisabled", "use NetworkMode none")
 	}
+	if err := checkPorts(h); err != nil {
+		return err
+	}
 	switch h.LogConfig.Type {
 	case "", "json-file", "local", "none":
 	default:
@@ -108,12 +108,8 @@ func refuseUnsupported(c *types.Config, h *types.HostConfig) error {
 // warn names the options that are accepted and have no effect.
 func warn(c *types.Config, h *types.HostConfig) []string {
 	warnings := []string{}
-	if len(h.PortBindings) > 0 || h.PublishAllPorts {
-		var ports []string
-		for _, p := range sortedPorts(h.PortBindings) {
-			ports = append(ports, p.String())
-		}
-		warnings = append(warnings, strings.TrimSpace("Published ports are not served in the sandbox yet: "+strings.Join(ports, " ")))
+	if h.NetworkMode.IsHost() && (len(h.PortBindings) > 0 || h.PublishAllPorts) {
+		warnings = append(warnings, "Published ports are discarded when using host network mode")
 	}
 	for _, o := range []struct {
 		used bool

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	types "github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/storage"
 	"github.com/opencontainers/go-digest"
 )
@@ -40,7 +39,7 @@ func (e *Engine) ContainerInspect(_ context.Context, name string, size bool) (ty
 		GraphDriver: &storage.DriverData{Name: driverName, Data: map[string]string{
 			"ID": c.id, "UpperDir": filepath.Join(e.directory(c.id), "upper"),
 		}},
-		NetworkSettings: &types.NetworkSettings{Ports: network.PortMap{}, Networks: d.Networks},
+		NetworkSettings: e.settingsNow(c, r, d),
 	}
 	if resp.Args == nil {
 		resp.Args = []string{}

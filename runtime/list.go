@@ -186,18 +186,13 @@ func inRanges(p network.Port, ranges []network.PortRange) bool {
 func (e *Engine) summary(c *container, r *record, w *row, size bool, images map[string]string) types.Summary {
 	s := types.Summary{
 		ID: c.id, Names: []string{"/" + r.Name}, Image: e.imageName(r, images), ImageID: r.ImageID, Command: w.command,
-		Created: r.Created.Unix(), Ports: []types.PortSummary{}, Labels: w.labels, State: c.status(), Status: c.statusLine(r, time.Now()),
-		Mounts: e.mountPoints(w.mounts), NetworkSettings: &types.NetworkSettingsSummary{Networks: w.networks},
+		Created: r.Created.Unix(), Ports: e.portList(c, r, w.exposed), Labels: w.labels, State: c.status(), Status: c.statusLine(r, time.Now()),
+		Mounts: e.mountPoints(w.mounts), NetworkSettings: &types.NetworkSettingsSummary{Networks: e.settings(c, r, w.networks)},
 	}
 	s.HostConfig.NetworkMode = w.networkMode
 	s.HostConfig.Annotations = w.annotations
 	if h := c.healthSummary(); h != nil {
 		s.Health = h
-	}
-	if r.running() {
-		for _, p := range w.exposed {
-			s.Ports = append(s.Ports, types.PortSummary{PrivatePort: p.Num(), Type: string(p.Proto())})
-		}
 	}
 	if size {
 		s.SizeRw, s.SizeRootFs = e.sizes(c)

@@ -168,7 +168,7 @@ func TestEventsOfARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for range 8 {
+	for range 10 {
 		m, err := sub.Next(s.Ctx())
 		if err != nil {
 			t.Fatal(err)
@@ -190,7 +190,7 @@ func TestEventsOfARun(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"volume create", "container create", "volume mount", "container start", "volume unmount", "container die", "container rename", "container destroy"}
+	want := []string{"volume create", "container create", "volume mount", "network connect", "container start", "network disconnect", "volume unmount", "container die", "container rename", "container destroy"}
 	if !slices.Equal(got, want) {
 		t.Errorf("events %q", got)
 	}

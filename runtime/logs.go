@@ -129,10 +129,11 @@ func (l *Logs) follow(ctx context.Context, r *record, at int64, p *lines) error 
 		ctx, cancel = context.WithDeadlineCause(ctx, l.opts.Until, errUntil)
 		defer cancel()
 	}
-	stream, err := link.Attach(ctx, &agentpb.AttachOpen{Container: l.container.id, Offset: at, Output: true})
-	if err == nil {
-		defer stream.Close()
-		at, err = followStream(stream, at, p)
+	var err error
+	if k := l.container.collected(); k != nil {
+		at, err = k.each(ctx, at, func(r spool.Record) error { return p.taken(r.Stream, r.Time, r.Data) })
+	} else {
+		at, err = l.followAgent(ctx, link, at, p)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -154,7 +155,22 @@ func (l *Logs) follow(ctx context.Context, r *record, at int64, p *lines) error 
 	return err
 }
 
-func followStream(stream *agent.Stream, at int64, p *lines) (int64, error) {
+// taken adds output for a client; its refusal is told from errors of the source.
+func (p *lines) taken(stream uint8, at time.Time, data []byte) error {
+	err := p.add(stream, at, data)
+	if err == nil || errors.Is(err, errUntil) {
+		return err
+	}
+	return refusedError{err}
+}
+
+// followAgent reads what the agent has from an offset on, and returns the offset behind it.
+func (l *Logs) followAgent(ctx context.Context, link *link, at int64, p *lines) (int64, error) {
+	stream, err := link.Attach(ctx, &agentpb.AttachOpen{Container: l.container.id, Offset: at, Output: true})
+	if err != nil {
+		return at, err
+	}
+	defer stream.Close()
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -165,11 +181,8 @@ func followStream(stream *agent.Stream, at int64, p *lines) (int64, error) {
 		}
 		if data := m.GetData(); data != nil {
 			at = data.GetOffset()
-			if err := p.add(uint8(data.GetStream()), time.Unix(0, data.GetTime()), data.GetData()); err != nil {
-				if errors.Is(err, errUntil) {
-					return at, err
-				}
-				return at, refusedError{err}
+			if err := p.taken(uint8(data.GetStream()), time.Unix(0, data.GetTime()), data.GetData()); err != nil {
+				return at, err
 			}
 		}
 	}

@@ -2,30 +2,17 @@ package runtime
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/network"
-)
 
-// predefinedNetworks are those that Docker has from the start, in the order in which it makes them; there are no others here. They say
-// how a container was created: none of them carries anything, and so they have no addresses.
-func (e *Engine) predefinedNetworks() []network.Network {
-	list := make([]network.Network, 0, 3)
-	for _, n := range []struct{ name, driver string }{
-		{network.NetworkNone, "null"}, {network.NetworkHost, "host"}, {network.NetworkBridge, "bridge"},
-	} {
-		id := sha256.Sum256([]byte(e.cfg.InstanceID + " network " + n.name)) // the same for ever
-		list = append(list, network.Network{
-			Name: n.name, ID: hex.EncodeToString(id[:]), Created: e.started.UTC(), Scope: "local", Driver: n.driver,
-			IPAM: network.IPAM{Driver: "default"}, Options: map[string]string{}, Labels: map[string]string{},
-		})
-	}
-	return list
-}
+	"github.com/sockerless/sockerless/store/state"
+)
 
 var networkFilters = filterKeys("dangling", "driver", "id", "label", "name", "scope", "type")
 
@@ -45,15 +32,19 @@ func (e *Engine) NetworkList(_ context.Context, filters Filters) ([]network.Insp
 		}
 	}
 	list := []network.Inspect{}
-	if dangling || filters.has("type") && !filters["type"]["builtin"] { // that is, made by somebody
-		return list, nil
+	kind := func(l *lan) string {
+		if l.predefined {
+			return "builtin"
+		}
+		return "custom"
 	}
-	for _, n := range e.predefinedNetworks() {
-		if filters.has("driver") && !filters["driver"][n.Driver] || filters.has("scope") && !filters["scope"][n.Scope] ||
-			!filters.match("id", n.ID) || !filters.match("name", n.Name) || !filters.labels("label", n.Labels) {
+	for _, l := range e.nets.all() {
+		if filters.has("driver") && !filters["driver"][l.Driver] || filters.has("scope") && !filters["scope"][l.Scope] ||
+			filters.has("type") && !filters["type"][kind(l)] || !filters.match("id", l.ID) || !filters.match("name", l.Name) ||
+			!filters.labels("label", l.Labels) || filters.has("dangling") && dangling != (!l.predefined && !e.used(l)) {
 			continue
 		}
-		list = append(list, network.Inspect{Network: n, Containers: map[string]network.EndpointResource{}})
+		list = append(list, network.Inspect{Network: l.Network, Containers: map[string]network.EndpointResource{}})
 	}
 	return list, nil
 }
@@ -61,57 +52,107 @@ func (e *Engine) NetworkList(_ context.Context, filters Filters) ([]network.Insp
 // NetworkInspect describes a network, by its name, its id or the beginning of that, with the containers of it that run. scope
 // is empty or that which the network must have. Errors: errdefs.ErrNotFound.
 func (e *Engine) NetworkInspect(_ context.Context, name, scope string) (network.Inspect, error) {
-	n, err := e.network(name)
-	if err == nil && scope != "" && scope != n.Scope {
+	l, err := e.network(name)
+	if err == nil && scope != "" && scope != l.Scope {
 		err = noNetwork(name)
 	}
 	if err != nil {
 		return network.Inspect{}, err
 	}
-	in := network.Inspect{Network: n, Containers: map[string]network.EndpointResource{}}
-	for _, c := range e.all() {
-		r := c.record()
-		if !r.running() {
-			continue
+	in := network.Inspect{Network: l.Network, Containers: map[string]network.EndpointResource{}}
+	n := e.nets
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for id, p := range l.members {
+		a := n.joined[id]
+		if a == nil {
+			continue // it is about to come
 		}
-		if d, err := e.definition(c); err == nil && d.Networks[n.Name] != nil { // else it has just been removed
-			in.Containers[c.id] = network.EndpointResource{Name: r.Name, EndpointID: d.Networks[n.Name].EndpointID}
+		point := network.EndpointResource{Name: p.c.record().Name, EndpointID: endpointID(p, a.run), MacAddress: p.mac}
+		if p.address.IsValid() {
+			point.IPv4Address = netip.PrefixFrom(p.address, l.subnet.Bits())
 		}
+		in.Containers[id] = point
 	}
 	return in, nil
 }
 
-func (e *Engine) network(name string) (network.Network, error) {
-	for _, n := range e.predefinedNetworks() {
-		if n.Name == name || name != "" && strings.HasPrefix(n.ID, name) {
-			return n, nil
-		}
-	}
-	return network.Network{}, noNetwork(name)
+// used tells whether a running container is in a network.
+func (e *Engine) used(l *lan) bool {
+	e.nets.mu.RLock()
+	defer e.nets.mu.RUnlock()
+	return len(l.members) > 0
 }
 
-func noNetwork(name string) error { return notFound("network %s not found", name) }
-
-// NetworkRemove removes no network: those that there are stay. Errors: errdefs.ErrPermissionDenied, ErrNotFound.
-func (e *Engine) NetworkRemove(_ context.Context, name string) error {
-	n, err := e.network(name)
+// NetworkRemove removes a network that no running container is in. Errors: errdefs.ErrPermissionDenied, ErrNotFound.
+func (e *Engine) NetworkRemove(ctx context.Context, name string) error {
+	l, err := e.network(name)
 	if err != nil {
 		return err
 	}
-	return errdefs.ErrPermissionDenied.WithMessage(n.Name + " is a pre-defined network and cannot be removed")
+	if l.predefined {
+		return errdefs.ErrPermissionDenied.WithMessage(l.Name + " is a pre-defined network and cannot be removed")
+	}
+	return e.removeNetwork(ctx, l)
+}
+
+// removeNetwork removes a network, in the state first, unless it is used.
+func (e *Engine) removeNetwork(ctx context.Context, l *lan) error {
+	n := e.nets
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.byID[l.ID] == nil {
+		return noNetwork(l.Name)
+	}
+	if len(l.members) > 0 {
+		var active []string
+		for id, p := range l.members {
+			point := ""
+			if a := n.joined[id]; a != nil {
+				point = endpointID(p, a.run)[:12]
+			}
+			active = append(active, fmt.Sprintf("name:%q id:%q", p.c.record().Name, point))
+		}
+		slices.Sort(active)
+		return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("error while removing network: network %s has active endpoints (%s)", l.Name, strings.Join(active, ", ")))
+	}
+	if err := e.cfg.State.Update(ctx, state.Delete(networkKey+l.ID)); err != nil {
+		return fmt.Errorf("store the removal of network %s: %w", l.Name, err)
+	}
+	delete(n.byID, l.ID)
+	if n.byName[l.Name] == l {
+		delete(n.byName, l.Name)
+	}
+	e.networkEvent(events.ActionDestroy, l, "")
+	return nil
 }
 
 var networkPruneFilters = filterKeys("label", "label!", "until")
 
-// NetworkPrune removes the networks that somebody made and nothing uses: there are none. Errors: errdefs.ErrInvalidArgument
-// for a filter.
-func (e *Engine) NetworkPrune(_ context.Context, filters Filters) (network.PruneReport, error) {
+// NetworkPrune removes the networks that somebody made and no running container is in. Errors: errdefs.ErrInvalidArgument for a
+// filter.
+func (e *Engine) NetworkPrune(ctx context.Context, filters Filters) (network.PruneReport, error) {
+	var report network.PruneReport
 	if err := filters.check(networkPruneFilters); err != nil {
-		return network.PruneReport{}, err
+		return report, err
 	}
-	if _, err := filters.until(); err != nil {
-		return network.PruneReport{}, err
+	until, err := filters.until()
+	if err != nil {
+		return report, err
+	}
+	for _, l := range e.nets.all() {
+		if l.predefined || e.used(l) || !until.IsZero() && l.Created.After(until) ||
+			!filters.labels("label", l.Labels) || filters.has("label!") && !filters.noLabels("label!", l.Labels) {
+			continue
+		}
+		if err := e.removeNetwork(ctx, l); err != nil {
+			if errdefs.IsPermissionDenied(err) || errdefs.IsNotFound(err) {
+				continue // a container has just joined, or somebody else was quicker
+			}
+			return report, err
+		}
+		report.NetworksDeleted = append(report.NetworksDeleted, l.Name)
 	}
 	e.publish(events.NetworkEventType, events.ActionPrune, "", map[string]string{"reclaimed": "0"})
-	return network.PruneReport{}, nil
+	return report, nil
 }

@@ -47,7 +47,7 @@ func (e *Engine) place(ctx context.Context, c *container, d *definition) (Placem
 		return Placement{Where: InSandbox, Rule: "no offload", Refusal: "no offload is configured"}, nil
 	}
 	r := c.record()
-	request := PlaceRequest{Image: Image{ID: r.ImageID, Name: r.Image, Platform: d.Platform}, Labels: d.Config.Labels, Size: d.size()}
+	request := PlaceRequest{Image: e.imageOf(r, d), Labels: d.Config.Labels, Size: d.size()}
 	for _, m := range d.Mounts {
 		if m.Type == mount.TypeBind {
 			request.Binds = append(request.Binds, m.Source)
@@ -78,6 +78,15 @@ func (e *Engine) home(c *container, r *record) string {
 	return r.TwinBackend
 }
 
+// imageOf is a container's image as a backend is told it.
+func (e *Engine) imageOf(r *record, d *definition) Image {
+	i := Image{ID: r.ImageID, Name: r.Image, Platform: d.Platform}
+	if img, err := e.cfg.Images.Resolve(r.ImageID); err == nil && img.Spec.Architecture != "" { // else it was removed by force
+		i.Platform = path.Join(img.Spec.OS, img.Spec.Architecture, img.Spec.Variant)
+	}
+	return i
+}
+
 // size is what a container asks for of a machine.
 func (d *definition) size() Size {
 	return Size{CPU: float64(nanoCPUs(&d.HostConfig.Resources)) / 1e9, Memory: d.HostConfig.Memory}
@@ -88,8 +97,9 @@ func (e *Engine) task(c *container, d *definition, spec *agentpb.Container, p Pl
 	h := d.HostConfig
 	r := c.record()
 	t := Task{
-		Container: spec, Image: Image{ID: r.ImageID, Name: r.Image, Platform: d.Platform}, Labels: d.Config.Labels,
+		Container: spec, Image: e.imageOf(r, d), Labels: d.Config.Labels,
 		Project: d.Config.Labels[projectLabel], Size: p.Size, MaxDuration: p.MaxDuration, Twin: twin,
+		HostNetwork: h.NetworkMode.IsHost(),
 		Security: Security{
 			Privileged: h.Privileged, CapAdd: h.CapAdd, CapDrop: h.CapDrop, Init: h.Init != nil && *h.Init, User: d.Config.User,
 		},
@@ -135,10 +145,11 @@ func (e *Engine) startPlaced(ctx context.Context, c *container, d *definition, s
 	request := &agentpb.StartRequest{Container: spec, Process: p, Run: run}
 	if place.Where != Offloaded {
 		spec.Native = place.native()
-		l, err := e.acquire(ctx, c.record())
+		l, err := e.acquire(ctx, c, d, spec)
 		if err != nil {
 			return started{}, err
 		}
+		e.carry(c, l, false)
 		reply, err := l.Start(ctx, request)
 		if !place.promotes() || !needsNative(err) {
 			return started{l, reply}, err
@@ -152,6 +163,7 @@ func (e *Engine) startPlaced(ctx context.Context, c *container, d *definition, s
 	if err != nil {
 		return started{}, fmt.Errorf("offload: %w", err)
 	}
+	e.carry(c, l, false)
 	reply, err := l.Start(ctx, request)
 	return started{l, reply}, err
 }
@@ -169,7 +181,7 @@ func (e *Engine) native(ctx context.Context, c *container, d *definition, spec *
 	}
 	r := c.record()
 	if e.home(c, r) == "" {
-		if err := e.handOver(ctx, c, r, spec, l); err != nil {
+		if err := e.handOver(ctx, c, d, spec, l); err != nil {
 			return nil, err
 		}
 	}
@@ -184,8 +196,8 @@ func (e *Engine) native(ctx context.Context, c *container, d *definition, spec *
 }
 
 // handOver sends what the sandbox has of a container's changes to a backend, and lets the sandbox forget the container.
-func (e *Engine) handOver(ctx context.Context, c *container, r *record, spec *agentpb.Container, to *link) error {
-	cell := e.agentOf(r)
+func (e *Engine) handOver(ctx context.Context, c *container, d *definition, spec *agentpb.Container, to *link) error {
+	cell := e.agentOf(c.record())
 	if cell != nil && cell.backend != e.cfg.Backend {
 		return nil
 	}
@@ -194,7 +206,7 @@ func (e *Engine) handOver(ctx context.Context, c *container, r *record, spec *ag
 			return nil // nothing was ever changed
 		}
 		var err error
-		if cell, err = e.acquire(ctx, r); err != nil {
+		if cell, err = e.acquire(ctx, c, d, spec); err != nil {
 			return err
 		}
 	}
@@ -239,10 +251,14 @@ func (p Placement) environment(env []string) []string {
 	}
 	return slices.DeleteFunc(slices.Clone(env), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		return slices.ContainsFunc(p.DropEnv, func(pattern string) bool {
-			drop, err := path.Match(pattern, name)
-			return drop || err != nil
-		})
+		drop := false
+		for _, pattern := range p.DropEnv { // the last that matches decides
+			pattern, keep := strings.CutPrefix(pattern, "!")
+			if ok, err := path.Match(pattern, name); ok || err != nil {
+				drop = !keep || err != nil
+			}
+		}
+		return drop
 	})
 }
 
@@ -261,12 +277,17 @@ func (e *Engine) releaseLater(c *container) {
 
 // letGo ends what a container holds of its backends; with forget its files there go too. c.op is held.
 func (e *Engine) letGo(c *container, r *record, forget bool) {
-	for _, name := range []string{r.Home, r.TwinBackend} {
+	home := e.home(c, r)
+	names := []string{home}
+	if r.TwinBackend != "" && r.TwinBackend != home {
+		names = append(names, r.TwinBackend)
+	}
+	for _, name := range names {
 		b := e.backend(name)
-		if name == "" || b == nil {
-			continue
+		if b == nil {
+			continue // it is not configured any more
 		}
-		if err := b.Release(context.WithoutCancel(e.ctx), c.id, forget || name != e.home(c, r)); err != nil {
+		if err := b.Release(context.WithoutCancel(e.ctx), c.id, forget || name != home); err != nil {
 			e.log.Warn("end the task of a container", "container", c.id, "backend", name, "error", err)
 		}
 	}

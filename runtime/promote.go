@@ -84,7 +84,7 @@ func (e *Engine) promote(ctx context.Context, cell *link, c *container, program 
 			return err
 		}
 	}
-	request := &agentpb.PromoteRequest{Container: c.id, Target: twin.Target(), Root: rootOf(twin.backend, c.id)}
+	request := &agentpb.PromoteRequest{Container: c.id, Target: twin.Target(), Root: twin.backend.Root(c.id)}
 	reply, err := cell.Promote(ctx, request)
 	if err != nil {
 		return fmt.Errorf("go over to the twin at %s: %w", twin.backend.Name(), err)
@@ -126,6 +126,7 @@ func (e *Engine) startTwin(ctx context.Context, c *container, d *definition) (*l
 	if err != nil {
 		return nil, err
 	}
+	e.carry(c, twin, true)
 	_, err = twin.Start(ctx, &agentpb.StartRequest{Container: spec, Process: &agentpb.Process{}, Run: r.Run})
 	if err != nil && !errdefs.IsFailedPrecondition(err) { // it runs already: an earlier server had started it
 		return nil, errors.Join(fmt.Errorf("start the twin at %s: %w", b.Name(), err), b.Release(ctx, c.id, false))
@@ -188,12 +189,4 @@ func (e *Engine) loseTwin(c *container, l *link) {
 		e.log.Error("store the end of a twin", "container", c.id, "error", err)
 	}
 	e.loseExecs(c, l)
-}
-
-// rootOf is where a local twin's files are on this machine; "" for one that is elsewhere.
-func rootOf(b Backend, container string) string {
-	if shared, ok := b.(interface{ Root(container string) string }); ok {
-		return shared.Root(container)
-	}
-	return ""
 }

@@ -50,6 +50,7 @@ func (e *Engine) recover(ctx context.Context) error {
 			e.lost(c, r, "its exit was not recorded")
 		}
 	}
+	e.rejoin()
 	if err := e.sweep(); err != nil {
 		return err
 	}
@@ -139,10 +140,17 @@ func (e *Engine) adopt(ctx context.Context, l *link, s *agentpb.ContainerState) 
 	if s.GetPaused() {
 		next.Status = types.StatePaused
 	}
-	if next.Status == r.Status && next.Run == r.Run {
-		return nil
+	if next.Run != r.Run {
+		if err := e.placeOutput(c, &next, l); err != nil {
+			return err
+		}
 	}
-	return e.commit(c, next)
+	if next.Status != r.Status || next.Run != r.Run {
+		if err := e.commit(c, next); err != nil {
+			return err
+		}
+	}
+	return e.collect(c, &next, l)
 }
 
 // sweep removes the files of containers that are gone.

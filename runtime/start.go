@@ -10,7 +10,6 @@ import (
 	types "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/mount"
-	"github.com/moby/moby/api/types/network"
 
 	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
@@ -74,22 +73,18 @@ func (e *Engine) start(ctx context.Context, c *container, byPolicy bool) error {
 
 // startOnAgent opens the container on an agent and starts it.
 func (e *Engine) startOnAgent(ctx context.Context, c *container, d *definition, run int64) (*link, *agentpb.StartReply, error) {
-	for name := range d.Networks {
-		switch name {
-		case network.NetworkBridge, network.NetworkHost, network.NetworkNone, network.NetworkDefault:
-		default:
-			return nil, nil, notFound("failed to set up container networking: network %s not found", name)
-		}
-	}
-	spec, err := e.spec(c, d)
-	if err != nil {
-		return nil, nil, err
-	}
 	for _, m := range d.Mounts {
 		if m.Type == mount.TypeVolume {
 			e.publish(events.VolumeEventType, events.ActionMount, m.Name, map[string]string{
 				"container": c.id, "destination": m.Target, "driver": volumeDriver, "propagation": "", "read/write": fmt.Sprint(!m.ReadOnly)})
 		}
+	}
+	if err := e.join(c, d, run); err != nil {
+		return nil, nil, err
+	}
+	spec, err := e.spec(c, d)
+	if err != nil {
+		return nil, nil, err
 	}
 	s, err := e.startPlaced(ctx, c, d, spec, run)
 	return s.link, s.reply, err
@@ -102,11 +97,18 @@ func (e *Engine) startStored(c *container, d *definition, l *link, run int64, re
 	next.Status, next.Pid, next.ExitCode, next.Error, next.OOMKilled = types.StateRunning, reply.GetPid(), 0, "", false
 	next.StartedAt = time.Unix(0, reply.GetStarted()).UTC()
 	next.Run, next.Agent, next.Offset, next.Stopped = run, l.ID(), reply.GetOffset(), false
+	e.note(c, &next)
 	next.Twin, next.Promotion = "", nil
 	if !byPolicy {
 		next.RestartCount = 0
 	}
-	err := e.commit(c, next)
+	err := e.placeOutput(c, &next, l)
+	if err == nil {
+		err = e.commit(c, next)
+	}
+	if err == nil {
+		err = e.collect(c, &next, l)
+	}
 	if err != nil {
 		c.mu.Unlock()
 		return err
@@ -115,7 +117,7 @@ func (e *Engine) startStored(c *container, d *definition, l *link, run int64, re
 	c.attachments = nil
 	c.mu.Unlock()
 	for _, a := range waiting {
-		a.start(l, reply.GetOffset())
+		a.start(l, next.Offset)
 	}
 	e.containerEvent(c, d, events.ActionStart)
 	e.watchHealth(c, d)
@@ -130,14 +132,15 @@ func (e *Engine) endStarting(c *container) {
 	early := c.early
 	c.starting, c.early = 0, nil
 	c.mu.Unlock()
-	if early != nil {
-		e.spawn(early)
+	for _, f := range early {
+		e.spawn(f)
 	}
 }
 
 // startFailed records why a container did not start, as dockerd does: the status stays, the exit code is 126, 127 or
 // 128.
 func (e *Engine) startFailed(c *container, d *definition, cause error) error {
+	e.leave(c, 0)
 	code := 128
 	var failure *agent.StartError
 	if errors.As(cause, &failure) {

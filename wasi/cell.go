@@ -18,6 +18,8 @@ import (
 type Cell struct {
 	programs programs
 	memory   int64 // bytes of this machine
+	// needNative asks the server for a container's twin: see Cell.Promote for the answer.
+	needNative func(container, program, why string)
 
 	mu         sync.Mutex
 	containers map[string]*container
@@ -30,6 +32,7 @@ func NewCell() *Cell {
 	return &Cell{
 		programs:   programs{shell: shellProgram, guest: guest.Main(guest.NewCache())},
 		memory:     machineMemory(),
+		needNative: func(string, string, string) {},
 		containers: map[string]*container{},
 	}
 }

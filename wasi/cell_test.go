@@ -14,6 +14,7 @@ import (
 
 	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/wasi/placement"
 )
 
 // serveCell serves a cell on a unix socket and returns a client of it.
@@ -56,11 +57,11 @@ const module = "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x0
 var image = map[string]string{
 	"bin/busybox":         elfHead,
 	"bin/cat":             elfHead,
-	"bin/echo":            BuiltinMark + "\n",
-	"bin/sh":              BuiltinMark + "\n",
-	"bin/env":             BuiltinMark + "\n",
-	"bin/sleep":           BuiltinMark + "\n",
-	"bin/ls":              BuiltinMark + "\n",
+	"bin/echo":            placement.Mark + "\n",
+	"bin/sh":              placement.Mark + "\n",
+	"bin/env":             placement.Mark + "\n",
+	"bin/sleep":           placement.Mark + "\n",
+	"bin/ls":              placement.Mark + "\n",
 	"usr/local/bin/node":  elfHead,
 	"usr/local/bin/cat":   elfHead,
 	"usr/local/bin/loop":  "#!/usr/local/bin/loop\n",
@@ -169,7 +170,7 @@ func startSleeper(t *testing.T, c *agent.Client, spec *agentpb.Container) {
 func TestResolution(t *testing.T) {
 	c := serveCell(t)
 	startSleeper(t, c, newContainer(t, c))
-	native := "permission denied: %s is a native linux/amd64 program (ELF), which the sandbox cannot run, and no offload is configured"
+	native := "permission denied: %s is a native linux/amd64 program (ELF), which the sandbox cannot run: no offload is configured"
 	for _, test := range []struct {
 		args   []string
 		stdin  string

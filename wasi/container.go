@@ -31,6 +31,7 @@ type container struct {
 	overlay *rootfs.Overlay
 	tree    *rootfs.Tree
 	table   *kernel.Table // of the last run
+	twins   twins
 	running atomic.Bool
 	runs    sync.WaitGroup // its first process
 	owner   rootfs.Cred    // of the first process
@@ -49,7 +50,7 @@ func (c *container) open() error {
 	limits := c.spec.GetLimits()
 	table := kernel.NewTable(kernel.TableConfig{
 		Tree: tree, Hostname: c.spec.GetHostname(), Domainname: c.spec.GetDomainname(),
-		Limits: c.cell.limits(limits), Exec: c.cell.programs.resolve,
+		Limits: c.cell.limits(limits), Exec: c.resolve,
 	})
 	c.overlay = overlay
 	if err := c.mount(tree, table); err != nil {

@@ -4,10 +4,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/store/rootfs"
 )
 
@@ -129,33 +129,6 @@ func (f *generatedFile) Close() error { return nil }
 
 func hostnameText(c *container) string { return c.spec.GetHostname() + "\n" }
 
-// hostsText is /etc/hosts as Docker writes it; the sandbox has no network but its own loopback.
-func hostsText(c *container) string {
-	var b strings.Builder
-	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
-		"fe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n")
-	for _, e := range c.spec.GetExtraHosts() {
-		if name, address, ok := strings.Cut(e, ":"); ok {
-			b.WriteString(strings.Trim(address, "[]") + "\t" + name + "\n")
-		}
-	}
-	if name := c.spec.GetHostname(); name != "" {
-		b.WriteString("127.0.0.1\t")
-		if domain := c.spec.GetDomainname(); domain != "" {
-			b.WriteString(name + "." + domain + " ")
-		}
-		b.WriteString(name + "\n")
-	}
-	return b.String()
-}
+func hostsText(c *container) string { return agent.HostsFile(c.spec) }
 
-func resolvText(c *container) string {
-	var b strings.Builder
-	for _, server := range c.spec.GetDns() {
-		b.WriteString("nameserver " + server + "\n")
-	}
-	if search := c.spec.GetDnsSearch(); len(search) > 0 {
-		b.WriteString("search " + strings.Join(search, " ") + "\n")
-	}
-	return b.String()
-}
+func resolvText(c *container) string { return agent.ResolvFile(c.spec) }

@@ -2,20 +2,289 @@ package wasi
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
 
+	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/store/rootfs"
+	"github.com/sockerless/sockerless/wasi/placement"
 )
 
-// Promote tells where a container's twin is.
-func (c *Cell) Promote(context.Context, *agentpb.PromoteRequest) (*agentpb.PromoteReply, error) {
-	return nil, errdefs.ErrNotImplemented
+// movedName is the file in a container's directory that says that its files are with its twin from now on; the engine looks
+// for it.
+const movedName = "moved"
+
+// twins is a container's way to native programs: nobody has asked yet, the server is asked, or there is a twin.
+type twins struct {
+	mu     sync.Mutex
+	twin   *twin
+	asked  *asked // nil while nobody waits
+	closed bool   // the run has ended
 }
 
-// Delta writes what has changed.
-func (c *Cell) Delta(context.Context, string, bool, io.Writer) error { return errdefs.ErrNotImplemented }
+// asked is a question to the server that processes wait for.
+type asked struct {
+	done chan struct{}
+	twin *twin
+	err  error
+}
+
+// twin is the machine where a container's native programs run.
+type twin struct {
+	client *agent.Client
+	target string
+	root   string // the twin's root on this machine, shared from now on; "" where files are sent to and fro
+
+	sync sync.Mutex  // of the files that are not shared
+	mark rootfs.Mark // up to where the twin knows them
+}
+
+// shared tells whether container and twin have the same files.
+func (t *twin) shared() bool { return t.root != "" }
+
+// ask asks the server for a twin, unless it is asked already; c.twins.mu is held.
+func (c *container) ask(program, why string) *asked {
+	if c.twins.asked == nil {
+		c.twins.asked = &asked{done: make(chan struct{})}
+		c.cell.needNative(c.spec.GetId(), program, why)
+	}
+	return c.twins.asked
+}
+
+// plan looks ahead at what a process that is started from outside comes to: what is native as a whole is not started here,
+// and for what comes to a native program later the twin is asked for at once.
+func (c *container) plan(view *rootfs.View, env, args []string) error {
+	if !c.spec.GetNative().GetPromote() {
+		return nil
+	}
+	c.twins.mu.Lock()
+	has := c.twins.twin != nil
+	c.twins.mu.Unlock()
+	if has {
+		return nil
+	}
+	plan := placement.Analyze(context.Background(), view, env, "", args, placement.Options{Finder: c.finder()})
+	switch {
+	case !plan.Native || len(plan.Programs) == 0:
+	case plan.Whole:
+		p := plan.Programs[0]
+		return &agent.StartError{
+			Code: 126, Native: p.Path, Message: fmt.Sprintf("exec: %q: permission denied: %s is %s: %s", args[0], p.Path, p.Why, plan.Reason),
+		}
+	case plan.Certain:
+		c.twins.mu.Lock()
+		c.ask(plan.Programs[0].Path, plan.Programs[0].Why)
+		c.twins.mu.Unlock()
+	}
+	return nil
+}
+
+// native returns the container's twin, and waits for it where there is none yet.
+func (c *container) native(ctx context.Context, program, why string) (*twin, error) {
+	c.twins.mu.Lock()
+	if t := c.twins.twin; t != nil {
+		c.twins.mu.Unlock()
+		return t, nil
+	}
+	a := c.ask(program, why)
+	c.twins.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.twin, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// lose forgets a twin that does not answer any more: the next native program asks for another one.
+func (c *container) lose(t *twin) {
+	c.twins.mu.Lock()
+	defer c.twins.mu.Unlock()
+	if c.twins.twin == t {
+		c.twins.twin = nil
+	}
+}
+
+// endTwins is the end of a run: its twin is the server's to end.
+func (c *container) endTwins() {
+	c.twins.mu.Lock()
+	t := c.twins.twin
+	c.twins.twin = nil
+	c.twins.mu.Unlock()
+	if t != nil {
+		_ = t.client.Close() // the twin is nobody's any more
+	}
+}
+
+// Promote tells a container's processes where their twin is, or why there is none. The container's changes go there first.
+func (c *Cell) Promote(ctx context.Context, r *agentpb.PromoteRequest) (*agentpb.PromoteReply, error) {
+	found, err := c.container(r.GetContainer())
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	var t *twin
+	var sent rootfs.DeltaStats
+	if r.GetError() != "" {
+		err = errors.New(r.GetError())
+	} else {
+		t, sent, err = found.promote(ctx, r)
+	}
+	found.twins.mu.Lock()
+	if err == nil {
+		found.twins.twin = t
+	}
+	if a := found.twins.asked; a != nil {
+		a.twin, a.err = t, err
+		close(a.done)
+		found.twins.asked = nil
+	}
+	found.twins.mu.Unlock()
+	if r.GetError() != "" {
+		err = nil
+	}
+	return &agentpb.PromoteReply{Bytes: sent.Bytes, Files: sent.Files, Duration: int64(time.Since(begun))}, err
+}
+
+// promote connects to a twin and sends it what has changed; from then on the files are shared where both are on one machine.
+func (c *container) promote(ctx context.Context, r *agentpb.PromoteRequest) (*twin, rootfs.DeltaStats, error) {
+	var none rootfs.DeltaStats
+	release, err := c.usable()
+	if err != nil {
+		return nil, none, err
+	}
+	defer release()
+	c.twins.mu.Lock()
+	t := c.twins.twin
+	c.twins.mu.Unlock()
+	if t != nil && t.target == r.GetTarget() {
+		return t, none, nil
+	}
+	client, err := agent.Dial(ctx, r.GetTarget(), c.spec.GetId())
+	if err != nil {
+		return nil, none, err
+	}
+	t = &twin{client: client, target: r.GetTarget(), root: r.GetRoot()}
+	var sent rootfs.DeltaStats
+	if t.shared() {
+		sent, err = c.move(ctx, t)
+	} else {
+		sent, err = c.send(ctx, t)
+	}
+	if err != nil {
+		return nil, sent, errors.Join(err, client.Close())
+	}
+	return t, sent, nil
+}
+
+// move sends what was changed to the twin and goes over to the twin's files, in one step that no write can fall into.
+func (c *container) move(ctx context.Context, t *twin) (rootfs.DeltaStats, error) {
+	sent, err := c.moveOne(ctx, t, c.overlay, "/", func() error {
+		return os.WriteFile(filepath.Join(c.spec.GetDirectory(), movedName), []byte(t.target+"\n"), 0o600)
+	})
+	if err != nil {
+		return sent, err
+	}
+	for _, m := range c.tree.Mounts() {
+		tmpfs, ok := m.FS.(*rootfs.Overlay)
+		if !ok || !c.wanted(m.Path) {
+			continue
+		}
+		more, err := c.moveOne(ctx, t, tmpfs, m.Path, nil)
+		if err != nil {
+			return sent, fmt.Errorf("%s: %w", m.Path, err)
+		}
+		sent.Bytes += more.Bytes
+		sent.Files += more.Files
+	}
+	return sent, nil
+}
+
+// wanted tells the container's own tmpfs mounts from those that every container has.
+func (c *container) wanted(target string) bool {
+	for _, m := range c.spec.GetMounts() {
+		if m.GetType() == agentpb.Mount_TMPFS && path.Clean(m.GetTarget()) == target {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *container) moveOne(ctx context.Context, t *twin, o *rootfs.Overlay, at string, before func() error) (rootfs.DeltaStats, error) {
+	put := func(tar io.Reader) error {
+		return t.client.Put(ctx, &agentpb.PutOpen{Container: c.spec.GetId(), Path: at, Layer: true}, tar)
+	}
+	return o.Transfer(rootfs.Mark{}, put, func() (rootfs.FS, error) {
+		to, err := rootfs.NewHostDir(filepath.Join(t.root, filepath.FromSlash(at)), rootfs.HostOptions{})
+		if err == nil && before != nil {
+			err = before()
+		}
+		return to, err
+	})
+}
+
+// send brings a twin that has files of its own up to date. t.sync is held, or the twin is nobody else's yet.
+func (c *container) send(ctx context.Context, t *twin) (rootfs.DeltaStats, error) {
+	r, w := io.Pipe()
+	sent := make(chan error, 1)
+	go func() {
+		err := t.client.Put(ctx, &agentpb.PutOpen{Container: c.spec.GetId(), Path: "/", Layer: true}, r)
+		_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // the writer need not go on
+		sent <- err
+	}()
+	mark, stats, err := c.overlay.Delta(w, t.mark)
+	_ = w.CloseWithError(err) // nil is the end
+	if putErr := <-sent; putErr != nil {
+		return stats, fmt.Errorf("send the changed files: %w", putErr)
+	}
+	if err != nil {
+		return stats, fmt.Errorf("read the changed files: %w", err)
+	}
+	t.mark = mark
+	return stats, nil
+}
+
+// fetch takes over what native programs have changed. t.sync is held. Where both sides changed a file, the native one counts.
+func (c *container) fetch(ctx context.Context, t *twin, conflict func(name string)) error {
+	tar, err := t.client.Delta(ctx, c.spec.GetId(), false)
+	if err != nil {
+		return fmt.Errorf("fetch what native programs changed: %w", err)
+	}
+	defer tar.Close()
+	options := rootfs.ApplyLayerOptions{Since: t.mark, Conflict: conflict}
+	if _, err := c.tree.View(rootfs.Cred{}).ApplyLayer(tar, "/", options); err != nil {
+		return fmt.Errorf("take over what native programs changed: %w", err)
+	}
+	t.mark = c.overlay.Mark()
+	return nil
+}
+
+// Delta writes what has changed in a container's files since the image, as the tar of an OCI layer.
+func (c *Cell) Delta(_ context.Context, id string, _ bool, w io.Writer) error {
+	found, err := c.container(id)
+	if err != nil {
+		return err
+	}
+	release, err := found.usable()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if found.overlay.Moved() {
+		return errdefs.ErrFailedPrecondition.WithMessage("the files of container " + id + " are with its twin")
+	}
+	_, _, err = found.overlay.Delta(w, rootfs.Mark{})
+	return err
+}
 
 // Network serves the connections of the containers.
 func (c *Cell) Network(ctx context.Context, _ io.ReadWriteCloser) error {

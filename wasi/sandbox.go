@@ -82,6 +82,9 @@ func (s *Sandbox) Prepare() {
 // Limits are none.
 func (s *Sandbox) Limits() runtime.Limits { return runtime.Limits{} }
 
+// Root is nowhere: a cell's files are its own.
+func (s *Sandbox) Root(string) string { return "" }
+
 // Release does nothing: a cell keeps nothing of a container that is closed.
 func (s *Sandbox) Release(context.Context, string, bool) error { return nil }
 

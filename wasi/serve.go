@@ -66,6 +66,7 @@ func RunCell(ctx context.Context, config CellConfig) error {
 	connections := &countingListener{Listener: l, changed: make(chan struct{}, 1)}
 	cell := NewCell()
 	server := agent.NewServer(cell, agent.ServerConfig{ID: newID(), Version: config.Version})
+	cell.needNative = server.NeedNative
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -81,6 +81,9 @@ func (c *container) start(p *agentpb.Process, out agent.Sink, first bool) (agent
 	if err != nil {
 		return nil, err
 	}
+	if err := c.plan(view, env, p.GetArgs()); err != nil {
+		return nil, err
+	}
 	t := &process{}
 	files := t.streams(p, out)
 	options := kernel.StartOptions{
@@ -107,6 +110,7 @@ func (c *container) start(p *agentpb.Process, out agent.Sink, first bool) (agent
 func (c *container) ended(t *process, s kernel.WaitStatus, out agent.Sink, first bool) {
 	t.release()
 	if first {
+		c.endTwins()
 		// Not under the lock: Start has it if the process was quick, and a copy of files may have it for long.
 		c.running.Store(false)
 	}

@@ -1736,7 +1736,7 @@ type AttachOutput_Exit struct {
 }
 
 type AttachOutput_Taken struct {
-	Taken int64 `protobuf:"varint,4,opt,name=taken,proto3,oneof"` // bytes of standard input that are on their way to the process
+	Taken int64 `protobuf:"varint,4,opt,name=taken,proto3,oneof"` // bytes of standard input, in all, that are on their way to the process
 }
 
 func (*AttachOutput_Started) isAttachOutput_Output() {}

@@ -83,12 +83,16 @@ func (w *Writer) End() (int64, error) {
 // Write appends p as output of a stream. On an error (a full disk) n says how much of p is kept; nothing of a
 // half-written record stays.
 func (w *Writer) Write(stream uint8, p []byte) (n int, err error) {
+	return w.WriteAt(time.Now(), stream, p)
+}
+
+// WriteAt is Write of output that came at another time: of another spool.
+func (w *Writer) WriteAt(at time.Time, stream uint8, p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.open(true); err != nil {
 		return 0, err
 	}
-	at := time.Now()
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	for n < len(p) {

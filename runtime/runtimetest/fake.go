@@ -125,6 +125,8 @@ func (b *fakeBackend) Name() string { return "fake" }
 
 func (b *fakeBackend) Limits() runtime.Limits { return runtime.Limits{} }
 
+func (b *fakeBackend) Root(string) string { return "" }
+
 func (b *fakeBackend) Release(context.Context, string, bool) error { return nil }
 
 func (b *fakeBackend) Acquire(ctx context.Context, _ runtime.Task) (*agent.Client, error) {

@@ -17,13 +17,17 @@ import (
 
 	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/agent/network"
 )
 
 // fakeHost runs the few programs that the suite needs, as goroutines.
 type fakeHost struct {
 	mu         sync.Mutex
 	containers map[string]*fakeContainer
-	silent     bool // crashed: nothing is told any more
+	listeners  map[listening]string // where on this machine a container's port really is
+	net        *network.Agent
+	cut        context.CancelFunc // ends the latest stream of connections
+	silent     bool               // crashed: nothing is told any more
 	pid        int64
 }
 
@@ -33,7 +37,11 @@ type fakeContainer struct {
 	main      *fakeProcess
 }
 
-func newFakeHost() *fakeHost { return &fakeHost{containers: map[string]*fakeContainer{}} }
+func newFakeHost() *fakeHost {
+	h := &fakeHost{containers: map[string]*fakeContainer{}, listeners: map[listening]string{}}
+	h.net = network.NewAgent(h)
+	return h
+}
 
 // silence ends all processes without telling anybody.
 func (h *fakeHost) silence() {
@@ -75,11 +83,6 @@ func (h *fakeHost) Delta(context.Context, string, bool, io.Writer) error {
 	return errdefs.ErrNotImplemented.WithMessage("the fake keeps no changes")
 }
 
-func (h *fakeHost) Network(ctx context.Context, _ io.ReadWriteCloser) error {
-	<-ctx.Done() // nothing of the fake connects to anything
-	return nil
-}
-
 func (h *fakeHost) get(id string) (*fakeContainer, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -110,6 +113,7 @@ func (h *fakeHost) run(id string, spec *agentpb.Process, out agent.Sink, first b
 		return nil, &agent.StartError{Code: 127, Message: `exec: "` + spec.GetArgs()[0] + `": executable file not found in $PATH`}
 	}
 	p := newFakeProcess(spec, out)
+	p.host, p.container = h, id
 	h.mu.Lock()
 	h.pid++
 	p.pid = h.pid

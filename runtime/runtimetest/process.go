@@ -17,6 +17,9 @@ import (
 
 // fakeProcess is a process of a fakeHost.
 type fakeProcess struct {
+	host      *fakeHost
+	container string
+
 	args   []string
 	env    []string
 	out    agent.Sink
@@ -109,7 +112,10 @@ var programs = map[string]func(p *fakeProcess, args []string) int{
 		p.write(agent.Stdout, strings.Join(p.env, "\n")+"\n")
 		return 0
 	},
-	"sh": func(p *fakeProcess, args []string) int { return p.script(args[len(args)-1]) },
+	"sh":      func(p *fakeProcess, args []string) int { return p.script(args[len(args)-1]) },
+	"listen":  func(p *fakeProcess, args []string) int { return p.listen(args[1], args[2]) },
+	"dial":    func(p *fakeProcess, args []string) int { return p.dial(args[1], args[2], args[3]) },
+	"resolve": func(p *fakeProcess, args []string) int { return p.resolve(args[1]) },
 }
 
 func (p *fakeProcess) cat() int {

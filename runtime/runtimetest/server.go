@@ -30,7 +30,14 @@ type Server struct {
 	t       *testing.T
 	backend runtime.Backend
 	state   state.Store
+	image   string
 	once    sync.Once
+}
+
+// Imager is a backend whose containers need an image of programs for the machine: it brings one that has cat, echo, env,
+// false, sh, sleep and true. Others get the embedded image.
+type Imager interface {
+	Image(t *testing.T, images *image.Store) (name string)
 }
 
 // Open opens an engine on a data folder; the end of the test closes it.
@@ -42,7 +49,7 @@ func Open(t *testing.T, dir string, backend runtime.Backend) *Server {
 // OpenOn is Open with a store of states put before the real one, to make it fail.
 func OpenOn(t *testing.T, dir string, backend runtime.Backend, before func(state.Store) state.Store) *Server {
 	t.Helper()
-	s := &Server{t: t, backend: backend}
+	s := &Server{t: t, backend: backend, image: image.BaseName}
 	var err error
 	check := func() {
 		t.Helper()
@@ -59,6 +66,9 @@ func OpenOn(t *testing.T, dir string, backend runtime.Backend, before func(state
 	images, err := image.New(t.Context(), image.Config{
 		State: s.state, Layers: layers, Content: blobs, Builtins: []string{"cat", "echo", "env", "false", "sh", "sleep", "true"}})
 	check()
+	if b, ok := backend.(Imager); ok {
+		s.image = b.Image(t, images)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	s.Engine, err = runtime.New(ctx, runtime.Config{
@@ -86,10 +96,10 @@ func (s *Server) Ctx() context.Context {
 	return ctx
 }
 
-// Create makes a container of the embedded image.
+// Create makes a container of the embedded image, or of the backend's.
 func (s *Server) Create(name string, config container.Config, host container.HostConfig) string {
 	s.t.Helper()
-	config.Image = image.BaseName
+	config.Image = s.image
 	created, err := s.ContainerCreate(s.Ctx(), runtime.CreateOptions{Name: name, Config: &config, HostConfig: &host})
 	if err != nil {
 		s.t.Fatalf("create: %v", err)

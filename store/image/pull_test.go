@@ -103,7 +103,7 @@ func readLayer(t *testing.T, dir string) []byte {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	r, err := l.Tar()
+	r, _, err := l.Tar()
 	if err != nil {
 		t.Fatal(err)
 	}

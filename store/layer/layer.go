@@ -2,6 +2,7 @@ package layer
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -97,9 +98,17 @@ func (l *Layer) Close() error {
 	return l.tar.Close()
 }
 
-// Tar is the layer as it was imported, byte for byte.
-func (l *Layer) Tar() (io.ReadCloser, error) {
-	return os.Open(filepath.Join(l.dir, tarName))
+// Tar is the layer as it was imported, byte for byte, and its length in bytes.
+func (l *Layer) Tar() (io.ReadCloser, int64, error) {
+	f, err := os.Open(filepath.Join(l.dir, tarName))
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
 }
 
 // Dir is the directory that the layer was opened from.

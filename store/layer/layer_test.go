@@ -187,7 +187,7 @@ func imported(t testing.TB, s *Store, data []byte) *Layer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	r, err := l.Tar()
+	r, _, err := l.Tar()
 	if err != nil {
 		t.Fatal(err)
 	}

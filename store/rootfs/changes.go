@@ -23,10 +23,13 @@ type Change struct {
 }
 
 // Changes lists what differs from the layers, sorted by path, as `docker diff` shows it: the parents of a change are
-// modified; of what was removed only the top is listed.
+// modified; of what was removed only the top is listed. ErrMoved.
 func (o *Overlay) Changes() ([]Change, error) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
+	if o.Moved() {
+		return nil, ErrMoved
+	}
 	if len(o.inodes) == 0 {
 		return nil, nil
 	}
@@ -76,10 +79,14 @@ func (o *Overlay) diff(name string, dir, was uint64, exists bool, all *[]Change)
 	return changed
 }
 
-// Size tells how many bytes of contents were changed or added, and how many there are with the layers'.
+// Size tells how many bytes of contents were changed or added, and how many there are with the layers'; zeros
+// once it has moved, for who has the files to tell.
 func (o *Overlay) Size() (rw, root int64) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
+	if o.Moved() {
+		return 0, 0
+	}
 	for _, n := range o.inodes {
 		if n.mode.IsRegular() && n.where != inLayer {
 			rw += n.size

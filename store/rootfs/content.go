@@ -112,48 +112,6 @@ func (c *content) get(p []byte, off, size int64) (int, error) {
 	return want, nil
 }
 
-// overlayHandle is an open regular file of an Overlay.
-type overlayHandle struct {
-	o    *Overlay
-	ino  uint64
-	once sync.Once
-}
-
-func (n *overlayNode) Open(flag int) (Handle, error) {
-	if n.kind != 0 {
-		return nil, syscall.EINVAL
-	}
-	o := n.o
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	up := o.inodes[n.ino]
-	if up == nil && n.ino >= upperIno {
-		return nil, syscall.ENOENT
-	}
-	if up != nil {
-		if err := o.openFile(up); err != nil {
-			return nil, err
-		}
-	}
-	if o.opens == nil {
-		o.opens = map[uint64]int32{}
-	}
-	o.opens[n.ino]++
-	h := &overlayHandle{o: o, ino: n.ino}
-	if flag&os.O_TRUNC != 0 {
-		if m, _ := o.stat(n.ino); m.size != 0 || m.where == inLayer {
-			o.mu.Unlock()
-			err := o.truncate(n.ino, 0)
-			o.mu.Lock()
-			if err != nil {
-				o.release(n.ino)
-				return nil, err
-			}
-		}
-	}
-	return h, nil
-}
-
 // openFile opens the host file of an inode that has one.
 func (o *Overlay) openFile(n *inode) (err error) {
 	if n.file == nil && (n.where == inFile || n.where == inDirty) {
@@ -162,14 +120,12 @@ func (o *Overlay) openFile(n *inode) (err error) {
 	return err
 }
 
-func (h *overlayHandle) Close() error {
-	err := os.ErrClosed
-	h.once.Do(func() {
-		h.o.mu.Lock()
-		defer h.o.mu.Unlock()
-		err = h.o.release(h.ino)
-	})
-	return err
+// hold counts an opening of a file, until release.
+func (o *Overlay) hold(ino uint64) {
+	if o.opens == nil {
+		o.opens = map[uint64]int32{}
+	}
+	o.opens[ino]++
 }
 
 // release lets go of an open file; the last one writes down its size, and removes it if it lost its last name meanwhile.
@@ -215,52 +171,7 @@ func (o *Overlay) dirty(n *inode) error {
 	return o.commit([]fact{{op: opInode, ino: n.ino, meta: m, parent: n.parent}})
 }
 
-func (h *overlayHandle) ReadAt(p []byte, off int64) (int, error) {
-	o := h.o
-	o.mu.RLock()
-	n := o.inodes[h.ino]
-	if n == nil || n.where == inLayer {
-		s := o.stack
-		o.mu.RUnlock()
-		if s == nil {
-			return 0, syscall.EBADF
-		}
-		return s.readAt(h.ino, p, off)
-	}
-	if n.where == inMemory {
-		defer o.mu.RUnlock()
-		return n.get(p, off, n.size)
-	}
-	f := n.file
-	o.mu.RUnlock()
-	if f == nil {
-		return 0, syscall.EBADF
-	}
-	return f.ReadAt(p, off)
-}
-
-func (h *overlayHandle) WriteAt(p []byte, off int64) (int, error) {
-	n, _, err := h.o.write(h.ino, p, off)
-	return n, err
-}
-
-// Append writes at the end; nobody writes between finding the end and writing there.
-func (h *overlayHandle) Append(p []byte) (int, int64, error) { return h.o.write(h.ino, p, -1) }
-
-func (h *overlayHandle) Truncate(size int64) error { return h.o.truncate(h.ino, size) }
-
-func (h *overlayHandle) Sync() error {
-	h.o.mu.Lock()
-	defer h.o.mu.Unlock()
-	if n := h.o.inodes[h.ino]; n != nil && n.file != nil {
-		if err := n.file.Sync(); err != nil {
-			return err
-		}
-	}
-	return h.o.disk.sync()
-}
-
-// write writes at off, or at the end if that is -1. It gives the position behind what was written.
+// write writes at off, or at the end if that is -1. It gives the position behind what was written. o.freeze is held.
 func (o *Overlay) write(ino uint64, p []byte, off int64) (int, int64, error) {
 	o.mu.Lock()
 	n, err := o.copyUp(ino)
@@ -313,14 +224,15 @@ func (o *Overlay) write(ino uint64, p []byte, off int64) (int, int64, error) {
 	n.size = max(n.size, off+int64(k))
 	n.mtime = time.Now().UnixNano()
 	n.ctime = n.mtime
+	o.stamp(n)
 	o.mu.Unlock()
 	return k, off + int64(k), err
 }
 
-// truncate sets a file's length.
+// truncate sets a file's length. o.freeze is held.
 func (o *Overlay) truncate(ino uint64, size int64) error {
 	o.mu.Lock()
-	m, _ := o.stat(ino)
+	m, _ := o.statToChange(ino)
 	n := o.inodes[ino]
 	var err error
 	switch {
@@ -354,7 +266,7 @@ func (o *Overlay) truncate(ino uint64, size int64) error {
 		o.mu.Unlock()
 		return err
 	}
-	o.opens[ino]++ // keeps the host file open
+	o.hold(ino) // keeps the host file open
 	f := n.file
 	o.mu.Unlock()
 
@@ -365,6 +277,7 @@ func (o *Overlay) truncate(ino uint64, size int64) error {
 		n.size = size
 		n.mtime = time.Now().UnixNano()
 		n.ctime = n.mtime
+		o.stamp(n)
 	}
 	n.writing.Unlock()
 	defer o.mu.Unlock()
@@ -383,7 +296,7 @@ func (o *Overlay) copyUp(ino uint64) (*inode, error) {
 	if n == nil && ino >= upperIno {
 		return nil, syscall.ENOENT
 	}
-	m, _ := o.stat(ino)
+	m, _ := o.statToChange(ino)
 	if o.disk != nil && m.size > inlineMax {
 		f, err := o.disk.open(ino, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 		if err != nil {

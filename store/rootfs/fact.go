@@ -63,7 +63,7 @@ func (c *change) touch(ino uint64) *touched {
 		}
 	}
 	t := &touched{ino: ino}
-	t.meta, t.target = c.o.stat(ino)
+	t.meta, t.target = c.o.statToChange(ino)
 	if t.mode.IsDir() {
 		t.parent = c.o.parentOf(ino)
 	}
@@ -138,6 +138,11 @@ func (o *Overlay) commit(all []fact) error {
 // apply changes memory.
 func (o *Overlay) apply(f *fact) {
 	n := o.inodes[f.ino]
+	var was meta
+	var target string
+	if f.op == opInode && o.marks > 0 {
+		was, target = o.stat(f.ino)
+	}
 	if n == nil && f.op != opGone {
 		if o.inodes == nil {
 			o.inodes = map[uint64]*inode{}
@@ -149,22 +154,32 @@ func (o *Overlay) apply(f *fact) {
 	switch f.op {
 	case opInode:
 		n.meta, n.target, n.parent = f.meta, f.target, f.parent
+		if was.where = f.meta.where; was != f.meta || target != f.target {
+			o.stamp(n) // but not for where the contents are
+		}
 	case opEntry:
+		o.stampName(n, f.name, f.child)
+		o.rehome(n, f.name, f.child)
 		if n.entries == nil {
 			n.entries = map[string]uint64{}
 		}
 		n.entries[f.name] = f.child
 	case opSame:
+		o.stampName(n, f.name, 0)
+		o.rehome(n, f.name, 0)
 		delete(n.entries, f.name)
 	case opWrite:
 		o.used += n.put(f.data, f.off)
 		n.size = max(n.size, f.off+int64(len(f.data)))
 		n.mtime, n.ctime, n.where = f.when, f.when, inMemory
+		o.stamp(n)
 	case opSize:
 		o.used -= n.cut(f.off)
 		n.size, n.mtime, n.ctime, n.where = f.off, f.when, f.when, inMemory
+		o.stamp(n)
 	case opXattrs:
 		n.xattrs = f.xattrs
+		o.stamp(n)
 	case opGone:
 		if n == nil {
 			return

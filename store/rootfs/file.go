@@ -197,6 +197,16 @@ func (f *File) Name() string { return f.name }
 // Flag has the flags given to OpenFile.
 func (f *File) Flag() int { return f.flag }
 
+// HostPath is the path of a regular file by now on the host, or, for the file of a native container, in that. ENOTSUP for
+// one that is nowhere else, ENOENT for one that has lost its name.
+func (f *File) HostPath() (string, error) {
+	if h, ok := f.handle.(interface{ hostPath() (string, error) }); ok {
+		name, err := h.hostPath()
+		return name, f.fail("path", err)
+	}
+	return "", f.fail("path", syscall.ENOTSUP)
+}
+
 // Stream is what View.Special gave for a device or FIFO, else nil.
 func (f *File) Stream() Stream { return f.stream }
 
@@ -366,10 +376,15 @@ func (f *File) Stat() (*Info, error) {
 }
 
 func (f *File) stat() (Info, error) {
-	if h, ok := f.handle.(StatHandle); ok {
-		return h.Stat()
+	h, ok := f.handle.(StatHandle)
+	if !ok {
+		return f.at.stat()
 	}
-	return f.at.stat()
+	info, err := h.Stat()
+	if info.attr.Dev == 0 {
+		info.attr.Dev = f.at.mnt.dev
+	}
+	return info, err
 }
 
 // ReadDir gives the next n entries of a directory, or all for n <= 0, of a snapshot taken at the first call, sorted.

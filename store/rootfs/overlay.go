@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -24,10 +25,14 @@ const (
 // Without an upper directory contents are in memory, in pages; with one, small files are in memory and in the journal,
 // others in a host file each.
 type Overlay struct {
+	// freeze is held shared by whatever changes something, and exclusively while a state is sent elsewhere. It is taken
+	// before mu, which is not held during writes to host files.
+	freeze  sync.RWMutex
 	mu      sync.RWMutex
 	stack   *stack
 	inodes  map[uint64]*inode
 	opens   map[uint64]int32 // handles by inode
+	handles *overlayHandle   // all of them
 	lastIno uint64
 	disk    *disk // nil: memory only
 	used    int64 // bytes of contents in memory
@@ -36,6 +41,8 @@ type Overlay struct {
 	born    int64 // for the root of a file system without layers
 	mode    fs.FileMode
 	closed  bool
+	history
+	to atomic.Pointer[moved] // where all files are by now; nil: here
 }
 
 // meta is what an inode is, apart from contents, entries and extended attributes.
@@ -66,6 +73,9 @@ type inode struct {
 	target  string            // of a symbolic link
 	entries map[string]uint64 // of a directory: what differs from the layers; 0 is a whiteout
 	xattrs  map[string][]byte // nil: those of the layer
+	home    dirName           // the last that it got since the layers, if it still has it
+	gen     uint64            // in which it changed last; 0 is before the first Mark
+	names   map[string]changedName
 	content
 }
 
@@ -88,6 +98,7 @@ func OpenOverlay(layerDirs []string, upperDir string) (*Overlay, error) {
 		if err := o.disk.load(o); err != nil {
 			return nil, errors.Join(fmt.Errorf("open upper tree %s: %w", upperDir, err), o.stack.close())
 		}
+		o.findHomes()
 	}
 	return o, nil
 }
@@ -147,6 +158,16 @@ func (o *Overlay) stat(ino uint64) (meta, string) {
 		return o.stack.stat(ino)
 	}
 	return meta{mode: fs.ModeDir | o.mode, nlink: 2, atime: o.born, mtime: o.born, ctime: o.born}, ""
+}
+
+// statToChange is stat before a first change. Layers count the names that they have themselves of a file; from now on all
+// count, since the last one to go takes the file with it.
+func (o *Overlay) statToChange(ino uint64) (meta, string) {
+	m, target := o.stat(ino)
+	if o.inodes[ino] == nil && o.stack != nil && ino < upperIno && !m.mode.IsDir() {
+		m.nlink = max(m.nlink, uint32(len(o.stack.links()[ino])))
+	}
+	return m, target
 }
 
 func (o *Overlay) typeOf(ino uint64) fs.FileMode {
@@ -257,8 +278,11 @@ func (o *Overlay) Sync() error {
 	return o.disk.sync()
 }
 
-// Close writes what is not yet on the disk, and lets go of layers and lock. Changes are refused afterwards.
+// Close writes what is not yet on the disk, and lets go of layers and lock, and of where the files were moved. Changes
+// are refused afterwards.
 func (o *Overlay) Close() error {
+	o.freeze.Lock()
+	defer o.freeze.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -281,6 +305,11 @@ func (o *Overlay) Close() error {
 	}
 	if stackErr := o.stack.close(); err == nil {
 		err = stackErr
+	}
+	if moved := o.to.Load(); moved != nil {
+		if closeErr := moved.close(); err == nil {
+			err = closeErr
+		}
 	}
 	o.inodes, o.stack, o.closed = nil, nil, true
 	return err

@@ -17,7 +17,9 @@ type overlayNode struct {
 func (n *overlayNode) Type() fs.FileMode { return n.kind }
 
 func (n *overlayNode) Stat() (Info, error) {
-	n.o.mu.RLock()
+	if there := n.rlock(); there != nil {
+		return there.Stat()
+	}
 	defer n.o.mu.RUnlock()
 	if n.o.inodes[n.ino] == nil && n.ino >= upperIno {
 		return n.o.stale(n), nil
@@ -34,8 +36,10 @@ func (n *overlayNode) Lookup(name string) (Node, error) {
 	if n.kind != fs.ModeDir {
 		return nil, syscall.ENOTDIR
 	}
+	if there := n.rlock(); there != nil {
+		return there.Lookup(name)
+	}
 	o := n.o
-	o.mu.RLock()
 	ino, ok := o.lookup(n.ino, name)
 	if !ok {
 		o.mu.RUnlock()
@@ -50,7 +54,9 @@ func (n *overlayNode) ReadDir() ([]Dirent, error) {
 	if n.kind != fs.ModeDir {
 		return nil, syscall.ENOTDIR
 	}
-	n.o.mu.RLock()
+	if there := n.rlock(); there != nil {
+		return there.ReadDir()
+	}
 	defer n.o.mu.RUnlock()
 	var all []Dirent
 	n.o.each(n.ino, func(name string, ino uint64) bool {
@@ -64,16 +70,20 @@ func (n *overlayNode) Readlink() (string, error) {
 	if n.kind != fs.ModeSymlink {
 		return "", syscall.EINVAL
 	}
-	n.o.mu.RLock()
+	if there := n.rlock(); there != nil {
+		return there.Readlink()
+	}
 	defer n.o.mu.RUnlock()
 	_, target := n.o.stat(n.ino)
 	return target, nil
 }
 
 func (n *overlayNode) Create(name string, a Attr) (Node, error) {
+	if there := n.lock(); there != nil {
+		return there.Create(name, a)
+	}
+	defer n.unlock()
 	o := n.o
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if err := o.mayAdd(n, name); err != nil {
 		return nil, err
 	}
@@ -105,6 +115,10 @@ func (o *Overlay) mayAdd(dir *overlayNode, name string) error {
 }
 
 func (n *overlayNode) Link(name string, to Node) error {
+	if there := n.lock(); there != nil {
+		return there.Link(name, to)
+	}
+	defer n.unlock()
 	o := n.o
 	file, err := o.sameFS(to)
 	if err != nil {
@@ -113,8 +127,6 @@ func (n *overlayNode) Link(name string, to Node) error {
 	if file.kind == fs.ModeDir {
 		return syscall.EPERM
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if err := o.mayAdd(n, name); err != nil {
 		return err
 	}
@@ -133,9 +145,11 @@ func (n *overlayNode) Unlink(name string, dir bool) error {
 	if n.kind != fs.ModeDir {
 		return syscall.ENOTDIR
 	}
+	if there := n.lock(); there != nil {
+		return there.Unlink(name, dir)
+	}
+	defer n.unlock()
 	o := n.o
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	ino, ok := o.lookup(n.ino, name)
 	if !ok {
 		return syscall.ENOENT
@@ -156,6 +170,10 @@ func (n *overlayNode) Unlink(name string, dir bool) error {
 }
 
 func (n *overlayNode) Rename(name string, to Node, newName string, flags int) error {
+	if there := n.lock(); there != nil {
+		return there.Rename(name, to, newName, flags)
+	}
+	defer n.unlock()
 	o := n.o
 	dst, err := o.sameFS(to)
 	if err != nil {
@@ -164,8 +182,6 @@ func (n *overlayNode) Rename(name string, to Node, newName string, flags int) er
 	if n.kind != fs.ModeDir || dst.kind != fs.ModeDir {
 		return syscall.ENOTDIR
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	ino, ok := o.lookup(n.ino, name)
 	if !ok || o.gone(dst.ino) {
 		return syscall.ENOENT
@@ -226,16 +242,19 @@ func (n *overlayNode) SetAttr(set SetAttr) error {
 		if n.kind != 0 {
 			return syscall.EINVAL
 		}
-		if err := n.o.truncate(n.ino, set.Size); err != nil {
+		if err := n.truncate(set.Size); err != nil {
 			return err
 		}
+		set.Mask &^= SetSize
 	}
-	if set.Mask&^SetSize == 0 {
+	if set.Mask == 0 {
 		return nil
 	}
+	if there := n.lock(); there != nil {
+		return there.SetAttr(set)
+	}
+	defer n.unlock()
 	o := n.o
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.inodes[n.ino] == nil && n.ino >= upperIno {
 		return syscall.ENOENT
 	}
@@ -261,7 +280,9 @@ func (n *overlayNode) SetAttr(set SetAttr) error {
 }
 
 func (n *overlayNode) Getxattr(name string) ([]byte, error) {
-	n.o.mu.RLock()
+	if there := n.rlock(); there != nil {
+		return there.Getxattr(name)
+	}
 	defer n.o.mu.RUnlock()
 	value, ok := n.o.xattrsOf(n.ino)[name]
 	if !ok {
@@ -280,7 +301,7 @@ func (n *overlayNode) Setxattr(name string, value []byte) error {
 	return n.changeXattrs(func(all map[string][]byte) error {
 		all[name] = slices.Clone(value)
 		return nil
-	})
+	}, func(there Node) error { return there.Setxattr(name, value) })
 }
 
 func (n *overlayNode) Removexattr(name string) error {
@@ -290,13 +311,15 @@ func (n *overlayNode) Removexattr(name string) error {
 		}
 		delete(all, name)
 		return nil
-	})
+	}, func(there Node) error { return there.Removexattr(name) })
 }
 
-func (n *overlayNode) changeXattrs(change func(map[string][]byte) error) error {
+func (n *overlayNode) changeXattrs(change func(map[string][]byte) error, elsewhere func(there Node) error) error {
+	if there := n.lock(); there != nil {
+		return elsewhere(there)
+	}
+	defer n.unlock()
 	o := n.o
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.inodes[n.ino] == nil && n.ino >= upperIno {
 		return syscall.ENOENT
 	}
@@ -314,7 +337,9 @@ func (n *overlayNode) changeXattrs(change func(map[string][]byte) error) error {
 }
 
 func (n *overlayNode) Listxattr() ([]string, error) {
-	n.o.mu.RLock()
+	if there := n.rlock(); there != nil {
+		return there.Listxattr()
+	}
 	defer n.o.mu.RUnlock()
 	return slices.Sorted(maps.Keys(n.o.xattrsOf(n.ino))), nil
 }

@@ -27,6 +27,8 @@ type stack struct {
 
 	mu   sync.RWMutex
 	dirs map[uint64]*lowerDir // the directories that were looked at
+
+	linkIndex
 }
 
 // lowerDir is a directory of the layers.

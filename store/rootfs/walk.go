@@ -137,6 +137,11 @@ func (w *walker) run(rest string, mode walkMode) (last string, slash bool, err e
 func (w *walker) stride(rest string) (string, bool) {
 	top := w.top()
 	dir, ok := top.node.(PathNode)
+	if n, is := top.node.(*overlayNode); is {
+		if there := n.movedTo(); there != nil {
+			dir, ok = there, true
+		}
+	}
 	if !ok || w.short || w.v.cred.UID != 0 || w.v.tree.below(top.at) {
 		return rest, false
 	}

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,9 @@ type TableConfig struct {
 	Domainname string
 	Limits     Limits
 	Exec       Resolver
+	// Network is what is beyond the container; nil is no network but loopback. Addresses are the container's own in it.
+	Network   Network
+	Addresses []netip.Addr
 	// Grace is how long a killed process may take to notice, before it counts as ended; 0 is 10 s.
 	Grace time.Duration
 }
@@ -49,6 +53,7 @@ type Table struct {
 	spent     Usage // of the processes that are gone
 	forks     atomic.Int64
 	memory    atomic.Int64 // bytes that guests have
+	ports     ports
 }
 
 // Usage is what processes have used.

@@ -1,0 +1,163 @@
+package inside
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/sockerless/sockerless/agent"
+)
+
+// Config is how an agent runs.
+type Config struct {
+	Listeners []net.Listener // where servers connect; they are closed at the end
+	Container string         // id of the container; empty takes the first one that a server names
+	Directory string         // for the agent's own files; empty is the container's Container.directory
+	// Upper is the upper directory of the overlay that the container's root is, where it can be seen in the container. Changes
+	// are then read from it; without it they are found by comparing with how the files were at first.
+	Upper string
+	// Lower has the files of the container's image. With it, what Upper has is known to be new or changed without fail.
+	Lower string
+	// Cgroup is a directory of cgroup v2 for the container's processes, without the agent. It freezes and counts them.
+	Cgroup  string
+	ID      string // instance id of the agent
+	Version string // of the binary
+	// Lease is how long an agent lives on, with its processes, without a server; 0 is for ever.
+	Lease time.Duration
+	// Idle is how long an agent lives on without running processes, unacknowledged exits and a server; 0 is for ever.
+	Idle time.Duration
+	// Deadline is when the platform ends the container, whatever happens; zero is never.
+	Deadline time.Time
+	// Connections serves the stream over which the connections of the container go: package agent/network. Nil has none.
+	Connections func(ctx context.Context, stream io.ReadWriteCloser) error
+	Log         *slog.Logger
+}
+
+// Command is the command sockerless-agent: it serves a unix socket with the settings of args until it is done.
+func Command(ctx context.Context, args []string, build string, stderr io.Writer) error {
+	config := Config{Version: build, Log: slog.New(slog.NewTextHandler(stderr, nil))}
+	f := flag.NewFlagSet("sockerless-agent", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	socket := f.String("socket", "", "serve a unix socket at `PATH`")
+	f.StringVar(&config.Container, "container", "", "`ID` of the container")
+	f.StringVar(&config.Directory, "directory", "/.sockerless/run", "`DIR` for the agent's own files")
+	f.StringVar(&config.Upper, "upper", "", "upper `DIR` of the root's overlay, as the container sees it")
+	f.StringVar(&config.Lower, "lower", "", "`DIR` with the files of the image, as the container sees it")
+	f.StringVar(&config.Cgroup, "cgroup", "", "cgroup v2 `DIR` for the container's processes")
+	f.StringVar(&config.ID, "id", "", "instance `ID` of the agent")
+	f.StringVar(&config.Version, "build", build, "`VERSION` to tell servers")
+	f.DurationVar(&config.Lease, "lease", 0, "end, with all processes, after that long without a server")
+	f.DurationVar(&config.Idle, "idle", 0, "end after that long with nothing to do and no server")
+	deadline := f.Int64("deadline", 0, "Unix `TIME` at which the platform ends the container")
+	version := f.Bool("version", false, "print the version")
+	if err := f.Parse(args); err != nil {
+		return errdefs.ErrInvalidArgument.WithMessage(err.Error())
+	}
+	switch {
+	case *version:
+		_, err := fmt.Fprintln(stderr, config.Version)
+		return err
+	case f.NArg() > 0:
+		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("unexpected argument %q", f.Arg(0)))
+	case *socket == "":
+		return errdefs.ErrInvalidArgument.WithMessage("say where to serve: --socket PATH")
+	}
+	if *deadline != 0 {
+		config.Deadline = time.Unix(*deadline, 0)
+	}
+	l, err := listen(*socket)
+	if err != nil {
+		return err
+	}
+	config.Listeners = []net.Listener{l}
+	return Run(ctx, config)
+}
+
+// listen makes the socket, for this user only, in place of one that an agent which is gone has left.
+func listen(name string) (net.Listener, error) {
+	if c, err := net.Dial("unix", name); err == nil {
+		_ = c.Close()
+		return nil, errdefs.ErrAlreadyExists.WithMessage("another agent serves " + name)
+	}
+	if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("remove the dead socket: %w", err)
+	}
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		return nil, fmt.Errorf("serve a unix socket: %w", err)
+	}
+	if err := os.Chmod(name, 0o600); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("restrict %s: %w", name, err)
+	}
+	return l, nil
+}
+
+// activity is what a running agent.Server tells of itself.
+type activity interface {
+	Activity() (running, connected int)
+	Unacknowledged() int
+	Changed() <-chan struct{}
+	Stopped() <-chan struct{}
+}
+
+var _ activity = (*agent.Server)(nil)
+
+// warning is how long before the platform's deadline the log says that it is near.
+const warning = time.Minute
+
+// watch returns why the agent has to end.
+func watch(ctx context.Context, config Config, server activity, terminated <-chan os.Signal) string {
+	lease, idle, deadline := stoppedTimer(), stoppedTimer(), stoppedTimer()
+	defer lease.Stop()
+	defer idle.Stop()
+	defer deadline.Stop()
+	if !config.Deadline.IsZero() {
+		deadline.Reset(time.Until(config.Deadline) - warning)
+	}
+	alone := false // the lease runs
+	for {
+		changed := server.Changed()
+		running, connected := server.Activity()
+		switch {
+		case connected > 0:
+			lease.Stop()
+			alone = false
+		case !alone && config.Lease > 0:
+			lease.Reset(config.Lease)
+			alone = true
+		}
+		idle.Stop()
+		if config.Idle > 0 && running == 0 && connected == 0 && server.Unacknowledged() == 0 {
+			idle.Reset(config.Idle)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return "told to"
+		case <-server.Stopped():
+			return "told to by its server"
+		case s := <-terminated:
+			return s.String()
+		case <-lease.C:
+			return "no server for " + config.Lease.String()
+		case <-idle.C:
+			return "idle"
+		case <-deadline.C:
+			config.Log.Warn("the platform ends this container soon", "at", config.Deadline)
+		}
+	}
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}

@@ -1,0 +1,117 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+
+	"github.com/sockerless/sockerless/agent/reach"
+	"github.com/sockerless/sockerless/offload"
+	"github.com/sockerless/sockerless/offload/docker"
+	"github.com/sockerless/sockerless/offload/local"
+	"github.com/sockerless/sockerless/offload/native"
+	"github.com/sockerless/sockerless/runtime"
+	"github.com/sockerless/sockerless/store/image"
+	"github.com/sockerless/sockerless/store/state"
+	"github.com/sockerless/sockerless/store/unpacked"
+)
+
+// offloading is what leads out of the sandbox.
+type offloading struct {
+	scheduler *offload.Scheduler
+	support   native.Support // what this machine lets native containers do
+	warnings  []string       // for `docker info`
+}
+
+// offloadConfig is what the backends are made of.
+type offloadConfig struct {
+	dataDir, runtimeDir, instance, executable string
+
+	source  *offload.Source
+	state   state.Store
+	images  *image.Store
+	support <-chan native.Support
+	log     *slog.Logger
+}
+
+// nativeConfig is how this program is the first stage of a native container.
+func nativeConfig(executable string) native.Config {
+	return native.Config{Executable: executable, Arguments: []string{"native-init"}}
+}
+
+// probe finds out, meanwhile, what native containers can have on this machine.
+func probe(ctx context.Context, executable, dataDir string) <-chan native.Support {
+	found := make(chan native.Support, 1)
+	go func() { found <- native.Probe(ctx, nativeConfig(executable), filepath.Join(dataDir, "containers")) }() // ends with ctx
+	return found
+}
+
+// open makes the backends that the policy names, and the one on this machine, which needs none.
+func (c offloadConfig) open() (*offloading, error) {
+	o := &offloading{support: <-c.support}
+	policy, err := c.source.Policy()
+	if err != nil {
+		c.log.Error("the policy is wrong: native programs are refused until it is right", "error", err)
+	}
+	configs := []offload.BackendConfig{{Name: offload.Local, Type: offload.Local}}
+	if policy != nil {
+		for _, b := range policy.Backends {
+			if b.Name == offload.Local {
+				configs = configs[1:] // it is where the policy wants it
+			}
+			configs = append(configs, b)
+		}
+	}
+	var backends []runtime.Backend
+	unavailable := map[string]string{}
+	for _, b := range configs {
+		driver, err := c.driver(b, o.support)
+		if err != nil {
+			unavailable[b.Name] = err.Error()
+			c.log.Warn("a backend is not available", "backend", b.Name, "reason", err)
+			continue
+		}
+		backends = append(backends, offload.NewBackend(b.Name, driver, offload.Config{
+			State: c.state, Instance: c.instance, RuntimeDir: c.runtimeDir, Relay: relay, Price: b.Price, Log: c.log}))
+	}
+	o.scheduler = offload.NewScheduler(offload.SchedulerConfig{
+		Source: c.source, Backends: backends, Unavailable: unavailable, Log: c.log})
+	return o, nil
+}
+
+// driver makes the driver of a backend.
+func (c offloadConfig) driver(b offload.BackendConfig, support native.Support) (offload.Driver, error) {
+	agents := offload.AgentPrograms(c.executable)
+	switch b.Type {
+	case offload.Local:
+		if err := b.Decode(&struct{}{}); err != nil {
+			return nil, err
+		}
+		if support.Unavailable != "" {
+			return nil, errors.New(support.Unavailable)
+		}
+		images, err := unpacked.Open(filepath.Join(c.dataDir, "unpacked"))
+		if err != nil {
+			return nil, err
+		}
+		return local.New(local.Config{
+			Native: nativeConfig(c.executable), Support: support, Images: images, Containers: filepath.Join(c.dataDir, "containers"),
+			RuntimeDir: c.runtimeDir, Agent: agents}), nil
+	case "docker":
+		var settings docker.Settings
+		if err := b.Decode(&settings); err != nil {
+			return nil, err
+		}
+		return docker.New(docker.Config{Settings: settings, Images: c.images, Agent: agents})
+	}
+	return nil, fmt.Errorf("%s:%d: there is no backend of type %q: there are local and docker", b.File, b.Line, b.Type)
+}
+
+// relay joins a socket with connections elsewhere.
+func relay(path string, dial func(context.Context) (net.Conn, error)) (io.Closer, error) {
+	return reach.NewRelay(path, dial)
+}

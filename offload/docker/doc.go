@@ -1,0 +1,9 @@
+// Package docker is the backend that runs tasks on another Docker Engine, here or far: Docker, Podman, or a Sockerless.
+//
+// It is a driver only: it makes the container, brings image and agent there, and gives a connection to the agent. That
+// connection is an exec in the container, which works over whatever the engine's API goes over: no port has to be open,
+// on neither side. What a container does is the agent's, and packages offload and runtime know it.
+//
+// Start reading in driver.go. What always holds: what this driver makes has the labels of its instance, and nothing without
+// them is ever touched; a name follows from the attempt, so that a second Run of one attempt finds the first one's container.
+package docker

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package rootfs
+
+import "syscall"
+
+func (h *hostHandle) hostPath() (string, error) { return "", syscall.ENOTSUP }
