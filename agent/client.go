@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
@@ -166,7 +167,10 @@ func (c *Client) Promote(ctx context.Context, r *agentpb.PromoteRequest) (*agent
 // Shutdown ends an agent that has no running container. It is not an error that the agent is gone before it answers.
 func (c *Client) Shutdown(ctx context.Context) error {
 	_, err := c.rpc.Shutdown(ctx, &agentpb.ShutdownRequest{})
-	return fromStatus(err)
+	if err = fromStatus(err); errdefs.IsUnavailable(err) {
+		return nil
+	}
+	return err
 }
 
 // Delta reads what has changed in a container's files since the last Delta or the last layer that was Put, as the tar of

@@ -1,7 +1,7 @@
 // Package agent is the protocol between the server and whatever runs containers, with both of its ends.
 //
-// The Server wraps a Host, the thing that has processes and files (a cell of the sandbox; later the
-// agent inside a cloud's container), and adds what all hosts share: attached streams with back-pressure,
+// The Server wraps a Host, the thing that has processes and files (a cell of the sandbox, package wasi;
+// or the agent inside a native container, agent/inside), and adds what all hosts share: attached streams with back-pressure,
 // a spool of output that a reader resumes by offset, exits that are kept until the server acknowledged them.
 // The Client is the server's end. It does not know what a container is for: that is package runtime.
 //

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"path/filepath"
@@ -21,6 +22,9 @@ const Protocol = 1
 type ServerConfig struct {
 	ID      string // new at every start of an agent
 	Version string // of the agent's binary
+	// Directory is where the output spool of the agent's one container is, for an agent that is in it; "" is each
+	// container's own Container.directory.
+	Directory string
 	// Deadline is when the platform ends the agent, whatever it does; zero is never.
 	Deadline time.Time
 }
@@ -163,7 +167,7 @@ func (s *Server) enter(spec *agentpb.Container) *container {
 	defer s.mu.Unlock()
 	c := s.containers[spec.GetId()]
 	if c == nil {
-		c = &container{id: spec.GetId(), directory: spec.GetDirectory()}
+		c = &container{id: spec.GetId(), directory: cmp.Or(s.config.Directory, spec.GetDirectory())}
 		s.containers[c.id] = c
 	}
 	return c

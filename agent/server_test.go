@@ -227,6 +227,55 @@ func TestExecStreamsBothWays(t *testing.T) {
 	}
 }
 
+// A caller whose input others read too learns what is on its way, piece by piece and in all, and what was read of it.
+func TestInputIsCounted(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	c := serve(t, func(p *process) int32 {
+		if p.args[0] == "main" {
+			<-release
+			return 0
+		}
+		if _, err := io.ReadFull(p.in, make([]byte, 7)); err != nil {
+			return 1
+		}
+		return 0
+	})()
+	start(t, c, 1, t.TempDir(), "main")
+	s, err := c.Attach(t.Context(), &agentpb.AttachOpen{Container: "c", Exec: "e", Stdin: true, Output: true, CountStdin: true,
+		Process: &agentpb.Process{Args: []string{"read 7"}, Stdin: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, piece := range []struct {
+		data string
+		want int64
+	}{{"123", 3}, {"45", 5}} {
+		if err := s.Stdin([]byte(piece.data)); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := s.Recv(); err != nil || m.GetTaken() != piece.want {
+			t.Fatalf("taken %v, %v, want %d", m, err, piece.want)
+		}
+	}
+	if err := s.Stdin([]byte("6789")); err != nil { // of which two bytes are read
+		t.Fatal(err)
+	}
+	for {
+		m, err := s.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.GetExit() != nil {
+			break
+		}
+		if m.GetTaken() != 7 && m.GetTaken() != 9 {
+			t.Errorf("taken %v", m)
+		}
+	}
+}
+
 type writer struct{ p *process }
 
 func (w writer) Write(b []byte) (int, error) { return w.p.out.WriteStream(w.p.ctx, agent.Stdout, b) }

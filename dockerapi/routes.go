@@ -147,7 +147,7 @@ func routes() []route {
 }
 
 const (
-	noPlugins  = "there are no plugins"
+	noPlugins = "there are no plugins"
 )
 
 // notImplemented answers 501 and says what is missing.

@@ -16,19 +16,21 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/sockerless/sockerless/agent"
+	"github.com/sockerless/sockerless/agent/reach"
 	"github.com/sockerless/sockerless/runtime"
 	"github.com/sockerless/sockerless/store/state"
 )
 
-// Config is what a [Backend] stands on. State, Instance, RuntimeDir and Relay are needed, the rest has defaults.
+// Config is what a [Backend] stands on. State, Instance and RuntimeDir are needed, the rest has defaults.
 type Config struct {
 	State      state.Store
 	Instance   string // of this installation: only its tasks are touched
 	RuntimeDir string // for sockets; short, of one data folder only
-	// Relay serves a unix socket whose connections are joined to those of dial: package agent/reach.
-	Relay func(path string, dial func(context.Context) (net.Conn, error)) (io.Closer, error)
-	Gate  Gate   // where agents dial back; nil where the driver is a [Connector]
-	Price *Price // instead of the driver's
+	// Relay serves a unix socket whose connections are joined to those of dial; nil is reach.NewRelay.
+	Relay   func(path string, dial func(context.Context) (net.Conn, error)) (io.Closer, error)
+	Gate    Gate   // where agents dial back; nil where the driver is a [Connector]
+	GateURL string // by which they find it
+	Price   *Price // instead of the driver's
 
 	Lease        time.Duration // after which an agent that no server speaks to ends its task; 10 min, negative is never
 	Grace        time.Duration // between SIGTERM and SIGKILL of a stop; 10 s
@@ -45,15 +47,14 @@ type Config struct {
 	Failpoint func(name string)
 }
 
-// Gate is where agents dial back: package agent/reach.
+// Gate is where agents dial back: a reach.Gate.
 type Gate interface {
-	// Admit says where the agent of an attempt has to dial, and with what token. Called again it may give another token;
-	// an agent that is connected stays so.
-	Admit(ctx context.Context, attempt string) (url, token string, err error)
-	// Dial waits for a connection of that agent.
+	// Expect lets the agent of an attempt in; the token is for its first connection within ttl.
+	Expect(attempt string, ttl time.Duration) (token string, err error)
+	// Forget sends that agent away for good.
+	Forget(attempt string)
+	// Dial waits for that agent and opens a connection to it.
 	Dial(ctx context.Context, attempt string) (net.Conn, error)
-	// Dismiss admits that agent no more.
-	Dismiss(attempt string)
 }
 
 // Backend is a runtime.Backend over a [Driver].
@@ -132,6 +133,11 @@ func NewBackend(name string, driver Driver, config Config) *Backend {
 	if config.Clock == nil {
 		config.Clock = SystemClock{}
 	}
+	if config.Relay == nil {
+		config.Relay = func(path string, dial func(context.Context) (net.Conn, error)) (io.Closer, error) {
+			return reach.NewRelay(path, dial)
+		}
+	}
 	if config.NewID == nil {
 		config.NewID = newID
 	}
@@ -197,29 +203,32 @@ func (b *Backend) Fate(container string) error {
 
 // Acquire returns the agent of a container, and starts its task where there is none.
 func (b *Backend) Acquire(ctx context.Context, t runtime.Task) (*agent.Client, error) {
-	id := t.Container.GetId()
-	k, err := b.enter(ctx, id)
+	client, useless, err := b.acquire(ctx, t)
+	if useless && ctx.Err() == nil { // what an earlier server has left has ended since
+		client, _, err = b.acquire(ctx, t)
+	}
+	return client, err
+}
+
+// acquire goes on with the attempt at a container that there is, or makes one. An attempt of before whose task has ended
+// is of no use.
+func (b *Backend) acquire(ctx context.Context, t runtime.Task) (client *agent.Client, useless bool, err error) {
+	k, err := b.enter(ctx, t.Container.GetId())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer k.unlock()
 	if k.client != nil {
-		return k.client, nil
+		return k.client, false, nil
 	}
 	resumed := k.intent.Attempt != ""
-	client, err := b.bring(ctx, k, t)
-	var ended *EndedError
-	if resumed && errors.As(err, &ended) && ctx.Err() == nil { // what an earlier server has left is of no use
-		b.discard(k)
-		k = b.fresh(id)
-		defer k.unlock()
-		client, err = b.bring(ctx, k, t)
-	}
+	client, err = b.bring(ctx, k, t)
 	if err != nil {
 		b.discard(k)
-		return nil, fmt.Errorf("start a task on %s: %w", b.name, err)
+		var ended *EndedError
+		return nil, resumed && errors.As(err, &ended), fmt.Errorf("start a task on %s: %w", b.name, err)
 	}
-	return client, nil
+	return client, false, nil
 }
 
 // enter returns the current task of a container, or a new one, with its turn.
@@ -250,16 +259,6 @@ func (b *Backend) enter(ctx context.Context, container string) (*task, error) {
 	}
 }
 
-// fresh puts a new task in the place of one that was discarded, with its turn.
-func (b *Backend) fresh(container string) *task {
-	k := newTask()
-	k.turn <- struct{}{}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.current[container] = k
-	return k
-}
-
 // change applies f to what others read of a task.
 func (b *Backend) change(k *task, f func()) {
 	b.mu.Lock()
@@ -270,6 +269,9 @@ func (b *Backend) change(k *task, f func()) {
 // bring goes the way from nothing, or from where an earlier server has left it, to an agent that answers.
 func (b *Backend) bring(ctx context.Context, k *task, t runtime.Task) (*agent.Client, error) {
 	if k.intent.Attempt == "" {
+		if err := b.awaitEndings(ctx, t.Container.GetId()); err != nil {
+			return nil, err
+		}
 		price, _ := b.Price(t.Size)
 		b.change(k, func() {
 			k.intent = intent{Backend: b.name, Container: t.Container.GetId(), Attempt: b.config.NewID(), Project: t.Project,
@@ -325,7 +327,7 @@ func (b *Backend) bring(ctx context.Context, k *task, t runtime.Task) (*agent.Cl
 
 // run asks the platform for the task until it is known what came of it.
 func (b *Backend) run(ctx context.Context, k *task, t runtime.Task) error {
-	spec, err := b.spec(ctx, &k.intent, t)
+	spec, err := b.spec(&k.intent, t)
 	if err != nil {
 		return err
 	}
@@ -376,19 +378,26 @@ func definite(err error) bool {
 }
 
 // spec is what the driver is asked for, the same for the same attempt.
-func (b *Backend) spec(ctx context.Context, i *intent, t runtime.Task) (Spec, error) {
+func (b *Backend) spec(i *intent, t runtime.Task) (Spec, error) {
 	s := Spec{
 		Task: t, Instance: b.config.Instance, Attempt: i.Attempt, Name: taskName(b.config.Instance, i.Attempt),
 		Tags:  map[string]string{TagInstance: b.config.Instance, TagBackend: b.name, TagAttempt: i.Attempt, TagContainer: i.Container},
 		Agent: AgentArguments{ID: i.Attempt, Lease: max(b.config.Lease, 0), MaxDuration: t.MaxDuration},
 	}
 	if b.config.Gate == nil {
+		_, connects := b.driver.(Connector)
+		_, shares := b.driver.(Sharer)
+		if !connects && !shares {
+			return s, errdefs.ErrFailedPrecondition.WithMessage(
+				"the server has no address where the agents of " + b.driver.Name() + " dial back")
+		}
 		return s, nil
 	}
-	var err error
-	if s.Agent.URL, s.Agent.Token, err = b.config.Gate.Admit(ctx, i.Attempt); err != nil {
-		return s, fmt.Errorf("admit its agent: %w", err)
+	token, err := b.config.Gate.Expect(i.Attempt, b.config.StartTimeout)
+	if err != nil {
+		return s, fmt.Errorf("expect its agent: %w", err)
 	}
+	s.Agent.URL, s.Agent.Token = b.config.GateURL, token
 	return s, nil
 }
 

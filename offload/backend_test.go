@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -366,8 +367,9 @@ func random(t *testing.T, seed uint64, operations int) {
 	faults := &faulty{driver: driver{w.platform}, random: rand.New(rand.NewPCG(seed, 2)), rate: 0.1}
 	w.driver = faults
 	b, m := w.server(true)
-	promised := map[string]bool{} // containers that have an agent by the model
-	step := func(f func()) {      // in a goroutine that a kill may end
+	promised := map[string]string{} // containers that have an agent by the model, and of what attempt
+	lost := map[string]bool{}       // attempts that the platform has lost
+	step := func(f func()) {        // in a goroutine that a kill may end
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -395,8 +397,8 @@ func random(t *testing.T, seed uint64, operations int) {
 		case op < 4:
 			log = append(log, "acquire "+c)
 			step(func() {
-				if _, err := b.Acquire(t.Context(), w.task(c)); err == nil {
-					promised[c] = true
+				if client, err := b.Acquire(t.Context(), w.task(c)); err == nil {
+					promised[c] = client.ID()
 				}
 			})
 		case op < 6:
@@ -414,9 +416,7 @@ func random(t *testing.T, seed uint64, operations int) {
 			if all := w.platform.all(); len(all) > 0 {
 				task := all[dice.IntN(len(all))]
 				log = append(log, "lose "+task.handle.ID)
-				if task.status.State != Stopped {
-					delete(promised, task.handle.Container)
-				}
+				lost[task.handle.Attempt] = true
 				w.platform.end(task, Status{Code: "HostLost"})
 			}
 		default:
@@ -424,8 +424,8 @@ func random(t *testing.T, seed uint64, operations int) {
 			log = append(log, "kill at "+point+" or later")
 			m.at.Store(point)
 			step(func() {
-				if _, err := b.Acquire(t.Context(), w.task(c)); err == nil {
-					promised[c] = true
+				if client, err := b.Acquire(t.Context(), w.task(c)); err == nil {
+					promised[c] = client.ID()
 					if dice.IntN(2) == 0 {
 						delete(promised, c)
 						_ = b.Release(t.Context(), c, true)
@@ -441,8 +441,11 @@ func random(t *testing.T, seed uint64, operations int) {
 				}
 			})
 		}
-		for c := range promised {
-			if live, _, _ := w.platform.count(c); live == 0 {
+		for c, attempt := range promised {
+			runs := slices.ContainsFunc(w.platform.all(), func(task *fakeTask) bool {
+				return task.handle.Container == c && task.handle.Attempt == attempt && task.status.State == Running
+			})
+			if !runs && !lost[attempt] {
 				t.Fatalf("%s was promised an agent and has none after %s", c, strings.Join(log, ", "))
 			}
 		}

@@ -90,6 +90,39 @@ func (b *Backend) moveToEnding(k *task) {
 	}
 }
 
+// awaitEndings waits for the ends of a container's earlier tasks, where those are in the container's place on this machine
+// and the next one needs it.
+func (b *Backend) awaitEndings(ctx context.Context, container string) error {
+	if _, here := b.driver.(Sharer); !here {
+		return nil
+	}
+	for {
+		all := b.endingOf(container)
+		if len(all) == 0 {
+			return nil
+		}
+		for _, k := range all {
+			if err := k.lock(ctx); err != nil {
+				return err
+			}
+			err := b.advance(ctx, k)
+			k.unlock()
+			if err != nil {
+				return fmt.Errorf("end its task of before: %w", err)
+			}
+		}
+		if len(b.endingOf(container)) == 0 {
+			return nil
+		}
+		b.poke()
+		select {
+		case <-b.config.Clock.After(b.pace.Poll / 10):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // discard ends a task in the background; its turn is held.
 func (b *Backend) discard(k *task) {
 	b.mu.Lock()
@@ -159,6 +192,14 @@ func (b *Backend) shutdown(ctx context.Context, k *task, why error) {
 	case <-k.ended: // there is nobody to ask
 	default:
 		asking, cancel := context.WithTimeout(ctx, shutdownTime)
+		ended := k.ended
+		go func() { // ends with the call
+			select {
+			case <-ended:
+				cancel()
+			case <-asking.Done():
+			}
+		}()
 		if err := k.client.Shutdown(asking); err != nil {
 			b.config.Log.Debug("shut an agent down", "backend", b.name, "attempt", k.intent.Attempt, "error", err) // it is stopped then
 		}
@@ -199,7 +240,7 @@ func (b *Backend) advance(ctx context.Context, k *task) error {
 	}
 	b.shutdown(ctx, k, errReleased)
 	if b.config.Gate != nil {
-		b.config.Gate.Dismiss(k.intent.Attempt)
+		b.config.Gate.Forget(k.intent.Attempt)
 	}
 	if k.intent.Handle == nil {
 		found, err := b.find(ctx, k)

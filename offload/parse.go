@@ -30,7 +30,7 @@ func (p *parser) wrong(n *yaml.Node, format string, args ...any) {
 	p.errs = append(p.errs, fmt.Errorf("%s:%d: %s", p.file, n.Line, fmt.Sprintf(format, args...)))
 }
 
-// resolve follows an alias; YAML's own reader has refused one that contains itself.
+// resolve follows an alias. One that contains itself ends where it is not what a key may hold.
 func resolve(n *yaml.Node) *yaml.Node {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -99,6 +98,7 @@ func suiteAgent(p *platform, task *fakeTask) error {
 	}
 	task.socket = client.Target()[len("unix://"):]
 	task.kill = machine.Crash
+	p.t.Cleanup(func() { p.end(task, Status{Code: "HostLost"}) }) // before the machine's own, so that it is known
 	return backend.Close()
 }
 
@@ -421,53 +421,6 @@ func (c *impatient) After(d time.Duration) <-chan time.Time {
 	return time.After(time.Millisecond)
 }
 
-// testRelay joins the connections of a socket to those of dial.
-type testRelay struct {
-	listener net.Listener
-	cancel   context.CancelFunc
-	group    sync.WaitGroup
-}
-
-func newTestRelay(path string, dial func(context.Context) (net.Conn, error)) (io.Closer, error) {
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	r := &testRelay{listener: listener, cancel: cancel}
-	r.group.Go(func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			r.group.Go(func() {
-				defer func() { _ = near.Close() }()
-				far, err := dial(ctx)
-				if err != nil {
-					return
-				}
-				defer func() { _ = far.Close() }()
-				stop := context.AfterFunc(ctx, func() { _, _ = near.Close(), far.Close() })
-				defer stop()
-				r.group.Go(func() {
-					_, _ = io.Copy(far, near)
-					_, _ = near.Close(), far.Close()
-				})
-				_, _ = io.Copy(near, far)
-			})
-		}
-	})
-	return r, nil
-}
-
-func (r *testRelay) Close() error {
-	r.cancel()
-	err := r.listener.Close()
-	r.group.Wait()
-	return err
-}
-
 // world is a data folder, a platform, and the servers that come and go.
 type world struct {
 	t        *testing.T
@@ -502,7 +455,7 @@ func (w *world) server(byHand bool) (*Backend, *mortal) {
 	m := &mortal{Driver: w.driver, Store: w.state}
 	m.at.Store("")
 	b := NewBackend("far", m, Config{
-		State: m, Instance: "mine", RuntimeDir: w.sockets, Relay: newTestRelay, Clock: w.clock, Rand: rand.NewPCG(1, 2),
+		State: m, Instance: "mine", RuntimeDir: w.sockets, Clock: w.clock, Rand: rand.NewPCG(1, 2),
 		FindTimeout: 2 * time.Minute, Failpoint: m.failpoint,
 		NewID: func() string { w.ids++; return fmt.Sprint("attempt-", w.ids) },
 	})

@@ -46,6 +46,13 @@ func (b *Backend) Recover(ctx context.Context) ([]*agent.Client, error) {
 	}
 	b.startWatch()
 	b.mu.Unlock()
+	for _, i := range own { // their agents try to come back
+		if b.config.Gate != nil && !i.Ending {
+			if _, err := b.config.Gate.Expect(i.Attempt, b.config.StartTimeout); err != nil {
+				return nil, fmt.Errorf("expect the agents of %s: %w", b.name, err)
+			}
+		}
+	}
 	b.sweepSockets()
 	clients := b.adopt(ctx, running)
 	b.mu.Lock()

@@ -363,5 +363,18 @@ func (l *lane) Close() error {
 	return l.Backend.Close()
 }
 
-// Unwrap is the backend itself.
-func (l *lane) Unwrap() runtime.Backend { return l.Backend }
+// Fate is how the task of a container ended while there was no server; nil where it did not, or nobody knows.
+func (l *lane) Fate(container string) error {
+	if b, ok := l.Backend.(interface{ Fate(string) error }); ok {
+		return b.Fate(container)
+	}
+	return nil
+}
+
+// Containers are those that hold something on the backend, running or not.
+func (l *lane) Containers() []string {
+	if b, ok := l.Backend.(interface{ Containers() []string }); ok {
+		return b.Containers()
+	}
+	return nil
+}

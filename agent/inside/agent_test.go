@@ -25,7 +25,12 @@ const asAgent = "SOCKERLESS_TEST_AGENT"
 func TestMain(m *testing.M) {
 	if os.Getenv(asAgent) != "" {
 		_ = os.Unsetenv(asAgent)
-		if err := inside.Command(context.Background(), os.Args[1:], "test", os.Stderr); err != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin) // ends when the test says so, or with the test
+			cancel()
+		}()
+		if err := inside.Command(ctx, os.Args[1:], "test", os.Stderr); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -62,6 +67,11 @@ if [ -n "$LOWER" ]; then
 	mkdir -p "$ROOT/.sockerless/lower"
 	mount --bind "$LOWER" "$ROOT/.sockerless/lower"
 fi
+if [ -n "$CGROUP" ]; then
+	mkdir "$ROOT/.sockerless/cgroup"
+	mount -t cgroup2 cgroup "$ROOT/.sockerless/cgroup"
+	mkdir "$ROOT/.sockerless/cgroup/$CGROUP"
+fi
 mount --bind "$AGENT" "$ROOT/.sockerless/agent"
 mkdir -p "$ROOT/data"
 [ -z "$VOLUME" ] || mount --bind "$VOLUME" "$ROOT/data"
@@ -76,6 +86,7 @@ type container struct {
 	agent *exec.Cmd
 	log   *bytes.Buffer
 	ended chan struct{}
+	stop  io.Closer // ends the agent
 	free  bool
 	execs int
 	*agent.Client
@@ -86,6 +97,7 @@ type layout struct {
 	lower  string   // directory of the image; the root is an overlay then
 	volume string   // directory for /data
 	args   []string // more settings of the agent
+	cgroup bool     // with a cgroup of its own
 	free   bool     // not in a namespace: the agent is an ordinary process in the machine's own root
 }
 
@@ -113,6 +125,17 @@ func makeContainer(t *testing.T, l layout) *container {
 		t.Fatal(err)
 	}
 	args := append([]string{"--socket", "/.sockerless/socket", "--container", "c", "--id", "a1"}, l.args...)
+	cgroup := ""
+	if l.cgroup {
+		cgroup = fmt.Sprint("sockerless-test-", os.Getpid())
+		args = append(args, "--cgroup", "/.sockerless/cgroup/"+cgroup)
+		t.Cleanup(func() { // the agent has ended: see below
+			out, err := exec.Command("unshare", "--mount", "sh", "-c", `mount -t cgroup2 cgroup "$1" && rmdir "$1/$2"`, "sh", c.root, cgroup).CombinedOutput()
+			if err != nil {
+				t.Errorf("remove the cgroup: %v: %s", err, out)
+			}
+		})
+	}
 	if l.free {
 		args[1] = filepath.Join(c.state, "socket")
 		args = append(args, "--directory", filepath.Join(c.state, "run"))
@@ -120,10 +143,13 @@ func makeContainer(t *testing.T, l layout) *container {
 	} else {
 		c.agent = exec.Command("unshare", append([]string{"--pid", "--fork", "--mount", "--kill-child", "sh", "-c", contain, "sh"}, args...)...)
 	}
-	c.agent.Env = append(os.Environ(), asAgent+"=1", "ROOT="+c.root, "STATE="+c.state, "AGENT="+self, "LOWER="+l.lower, "VOLUME="+l.volume)
+	c.agent.Env = append(os.Environ(), asAgent+"=1", "ROOT="+c.root, "STATE="+c.state, "AGENT="+self, "LOWER="+l.lower, "VOLUME="+l.volume, "CGROUP="+cgroup)
 	ready := make(chan struct{})
 	c.agent.Stdout = &logWriter{to: c.log, first: ready}
 	c.agent.Stderr = c.agent.Stdout
+	if c.stop, err = c.agent.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.agent.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +204,21 @@ func (c *container) dial() *agent.Client {
 	}
 	c.t.Cleanup(func() { _ = client.Close() })
 	return client
+}
+
+// cgroupFile is a file of the container's cgroup, from outside.
+func (c *container) cgroupFile(name string) string {
+	return fmt.Sprintf("/proc/%s/root/.sockerless/cgroup/sockerless-test-%d/%s", c.pid(), os.Getpid(), name)
+}
+
+// pid is the agent's process id, from outside.
+func (c *container) pid() string {
+	c.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", c.agent.Process.Pid, c.agent.Process.Pid))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // write makes a file in the root, from outside.

@@ -92,10 +92,10 @@ func (h *Host) forward(s syscall.Signal) {
 func (h *Host) Shutdown() {
 	h.stop()
 	h.life.Lock() // a start that is under way is the last one
-	h.life.Unlock()
 	h.mu.Lock()
 	first := h.first
 	h.mu.Unlock()
+	h.life.Unlock()
 	if first != nil {
 		_ = first.Signal(int(syscall.SIGKILL)) // it has just ended
 	}

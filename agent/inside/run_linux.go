@@ -27,7 +27,7 @@ func Run(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	server := agent.NewServer(host, agent.ServerConfig{ID: config.ID, Version: config.Version, Deadline: config.Deadline})
+	server := agent.NewServer(host, agent.ServerConfig{ID: config.ID, Version: config.Version, Directory: config.Directory, Deadline: config.Deadline})
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, len(config.Listeners))

@@ -240,19 +240,32 @@ func as(who account.Account, f func() error) error {
 	}
 	done := make(chan error)
 	go func() {
-		// These system calls change one thread, which is never used for anything else: it ends with this goroutine.
-		runtime.LockOSThread()
-		groups := append([]uint32{who.GID}, who.Groups...)
-		_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0)
-		_, _ = unix.SetfsgidRetGid(int(who.GID))
-		_, _ = unix.SetfsuidRetUid(int(who.UID))
-		if errno != 0 {
-			done <- fmt.Errorf("look at files as user %d: %w", who.UID, errno)
-			return
-		}
-		done <- f()
+		done <- onOwnThread(func() error {
+			groups := append([]uint32{who.GID}, who.Groups...)
+			_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0)
+			_, _ = unix.SetfsgidRetGid(int(who.GID))
+			_, _ = unix.SetfsuidRetUid(int(who.UID))
+			if errno != 0 {
+				return fmt.Errorf("look at files as user %d: %w", who.UID, errno)
+			}
+			return f()
+		})
 	}()
 	return <-done
+}
+
+// onOwnThread runs f, which changes its thread, on one that is never used for anything else: it ends with the goroutine that
+// calls this. That is not the first thread, which stands for the whole process in /proc and when its parent dies.
+func onOwnThread(f func() error) error {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		return f()
+	}
+	done := make(chan error)
+	go func() { done <- onOwnThread(f) }() // elsewhere, since this thread is taken
+	err := <-done
+	runtime.UnlockOSThread()
+	return err
 }
 
 // allCapabilities tells whether this process has every capability of the kernel.
@@ -362,6 +375,9 @@ func (s *streams) terminal(p *agentpb.Process) error {
 	fd, err := unix.FcntlInt(slave.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
 		s.owned = append(s.owned, fd)
+		err = unix.SetNonblock(fd, false)
+	}
+	if err == nil {
 		if size := p.GetSize(); size.GetRows() > 0 || size.GetColumns() > 0 {
 			err = setSize(master, size.GetRows(), size.GetColumns())
 		}

@@ -39,8 +39,9 @@ type unpacker struct {
 
 	touched map[string]bool // paths that were changed
 	dirs    []dirTimes
-	parent  *place // the directory of the last entry
-	as      string // the path by which it was found
+	kept    map[string]time.Time // of directories in which a layer changes something, as they were
+	parent  *place               // the directory of the last entry
+	as      string               // the path by which it was found
 }
 
 // dirTimes are set last, since what comes into a directory changes them.
@@ -50,7 +51,7 @@ type dirTimes struct {
 }
 
 func newUnpacker(ctx context.Context, root string) *unpacker {
-	return &unpacker{ctx: ctx, root: root, touched: map[string]bool{}}
+	return &unpacker{ctx: ctx, root: root, touched: map[string]bool{}, kept: map[string]time.Time{}}
 }
 
 func (u *unpacker) close() {
@@ -84,6 +85,13 @@ func (u *unpacker) unpack(r io.Reader) (err error) {
 		if err := u.add(h, t); err != nil {
 			return fmt.Errorf("unpack %q: %w", h.Name, err)
 		}
+	}
+	// A layer has each directory that has changed: the others are as they were.
+	for _, d := range u.dirs {
+		delete(u.kept, d.path)
+	}
+	for name, mtime := range u.kept {
+		u.dirs = append(u.dirs, dirTimes{name, mtime})
 	}
 	for _, d := range slices.Backward(u.dirs) {
 		at, err := walk(d.path, noFollow)
@@ -201,7 +209,16 @@ func (u *unpacker) holds(real string) bool {
 // touch notes that a path, and so its directory, was changed.
 func (u *unpacker) touch(name string) {
 	u.touched[name] = true
-	u.touched[path.Dir(name)] = true
+	dir := path.Dir(name)
+	if _, known := u.kept[dir]; u.layer && !known && !u.touched[dir] {
+		if at, err := walk(dir, noFollow); err == nil {
+			if st, err := at.stat(); err == nil {
+				u.kept[dir] = time.Unix(st.Mtim.Unix())
+			}
+			at.close()
+		}
+	}
+	u.touched[dir] = true
 }
 
 func (u *unpacker) add(h *tar.Header, contents io.Reader) error {
@@ -231,6 +248,7 @@ func (u *unpacker) add(h *tar.Header, contents io.Reader) error {
 		if at.path == u.root {
 			return syscall.ENOTDIR
 		}
+		u.touch(at.path)
 		if err := u.removeAll(at); err != nil {
 			return err
 		}

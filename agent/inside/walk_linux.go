@@ -219,9 +219,6 @@ func (p *place) child(dir int, name string) *place {
 	return &place{dir: dir, name: name, path: path.Join(p.path, name)}
 }
 
-// throughProc is a path of the place for system calls that know no descriptors. They must not follow a link at its end.
-func (p *place) throughProc() string { return "/proc/self/fd/" + strconv.Itoa(p.dir) + "/" + p.name }
-
 // readDir gives the names in an open directory, sorted; of the root's without the agent's own.
 func readDir(fd int, root bool) ([]string, error) {
 	// The descriptor stays the caller's.

@@ -37,11 +37,14 @@ func (w *wire) Read(p []byte) (int, error) {
 			w.reader = r
 		}
 		n, err := w.reader.Read(p)
-		if err == io.EOF { // as it is: the end of a message
-			w.reader, err = nil, nil
-		}
-		if n > 0 || err != nil {
-			return n, err
+		switch {
+		case err == io.EOF: // as it is: the end of a message
+			w.reader = nil
+		case err != nil:
+			// What was read of a frame that was cut off comes as it was on the wire, with its mask: it is not data.
+			return 0, err
+		case n > 0:
+			return n, nil
 		}
 	}
 }

@@ -137,13 +137,14 @@ func (a *layerApplier) entry(h *tar.Header, contents io.Reader) error {
 
 // opaque empties a directory of what the layer has not put there.
 func (a *layerApplier) opaque(dir string) error {
-	real, err := a.inside(dir, false)
-	if errors.Is(err, fs.ErrNotExist) {
+	marker, err := a.inside(dir+opaqueName, false) // which follows links, as it must within the tree only
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	real := path.Dir(marker)
 	entries, err := a.view.ReadDir(real)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -161,30 +162,27 @@ func (a *layerApplier) opaque(dir string) error {
 	return nil
 }
 
-// remove removes a file with all that is in it, but for what is mounted there.
+// remove removes a file with all that is in it, but for what is mounted there and the directories above that.
 func (a *layerApplier) remove(name string) error {
 	err := a.view.Remove(name)
-	switch {
-	case err == nil, errors.Is(err, fs.ErrNotExist):
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
-	case errors.Is(err, syscall.EBUSY):
-		a.stats.Skipped++
-		return nil
-	case !errors.Is(err, syscall.ENOTEMPTY):
+	}
+	holds := errors.Is(err, syscall.EBUSY) // a mount
+	if !holds && !errors.Is(err, syscall.ENOTEMPTY) {
 		return err
 	}
 	entries, err := a.view.ReadDir(name)
 	if err != nil {
 		return err
 	}
-	skipped := a.stats.Skipped
 	for _, e := range entries {
 		child := path.Join(name, e.Name())
 		if err := a.at(child, nil, func(*place) error { return a.remove(child) }); err != nil {
 			return err
 		}
 	}
-	if a.stats.Skipped > skipped {
+	if holds {
 		return nil
 	}
 	return a.remove(name)
