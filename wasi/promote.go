@@ -264,8 +264,7 @@ func (c *container) fetch(ctx context.Context, t *twin, conflict func(name strin
 	if _, err := c.tree.View(rootfs.Cred{}).ApplyLayer(tar, "/", options); err != nil {
 		return fmt.Errorf("take over what native programs changed: %w", err)
 	}
-	t.mark = c.overlay.Mark()
-	return nil
+	return nil // the mark stays: what was taken over does not count as changed since it, what others wrote meanwhile does
 }
 
 // Delta writes what has changed in a container's files since the image, as the tar of an OCI layer.

@@ -33,7 +33,7 @@ type Config struct {
 	Lease time.Duration
 	// Idle is how long an agent lives on without running processes, unacknowledged exits and a server; 0 is for ever.
 	Idle time.Duration
-	// Deadline is when the platform ends the container, whatever happens; zero is never.
+	// Deadline is when the container ends, whatever happens: by its platform, or else by the agent; zero is never.
 	Deadline time.Time
 	// Connections serves the stream over which the connections of the container go: package agent/network. Nil has none.
 	Connections func(ctx context.Context, stream io.ReadWriteCloser) error
@@ -42,13 +42,16 @@ type Config struct {
 
 // Command is the command sockerless-agent: it serves a unix socket with the settings of args until it is done.
 func Command(ctx context.Context, args []string, build string, stderr io.Writer) error {
+	if len(args) == 2 && args[0] == "connect" {
+		return connect(ctx, args[1], os.Stdin, os.Stdout)
+	}
 	config := Config{Version: build, Log: slog.New(slog.NewTextHandler(stderr, nil))}
 	f := flag.NewFlagSet("sockerless-agent", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	socket := f.String("socket", "", "serve a unix socket at `PATH`")
 	f.StringVar(&config.Container, "container", "", "`ID` of the container")
 	f.StringVar(&config.Directory, "directory", "/.sockerless/run", "`DIR` for the agent's own files")
-	f.StringVar(&config.Upper, "upper", "", "upper `DIR` of the root's overlay, as the container sees it")
+	f.StringVar(&config.Upper, "upper", "", "upper `DIR` of the root's overlay, as the container sees it, if it is there")
 	f.StringVar(&config.Lower, "lower", "", "`DIR` with the files of the image, as the container sees it")
 	f.StringVar(&config.Cgroup, "cgroup", "", "cgroup v2 `DIR` for the container's processes")
 	f.StringVar(&config.ID, "id", "", "instance `ID` of the agent")
@@ -56,6 +59,7 @@ func Command(ctx context.Context, args []string, build string, stderr io.Writer)
 	f.DurationVar(&config.Lease, "lease", 0, "end, with all processes, after that long without a server")
 	f.DurationVar(&config.Idle, "idle", 0, "end after that long with nothing to do and no server")
 	deadline := f.Int64("deadline", 0, "Unix `TIME` at which the platform ends the container")
+	lasts := f.Duration("max-duration", 0, "end, with all processes, after that long")
 	version := f.Bool("version", false, "print the version")
 	if err := f.Parse(args); err != nil {
 		return errdefs.ErrInvalidArgument.WithMessage(err.Error())
@@ -72,12 +76,35 @@ func Command(ctx context.Context, args []string, build string, stderr io.Writer)
 	if *deadline != 0 {
 		config.Deadline = time.Unix(*deadline, 0)
 	}
+	if *lasts > 0 {
+		config.Deadline = time.Now().Add(*lasts)
+	}
+	if _, err := os.Stat(config.Upper); err != nil {
+		config.Upper, config.Lower = "", "" // the root is no overlay
+	}
 	l, err := listen(*socket)
 	if err != nil {
 		return err
 	}
 	config.Listeners = []net.Listener{l}
 	return Run(ctx, config)
+}
+
+// connect joins standard input and output with the socket of an agent: the way to it for who can only run a program in its
+// container.
+func connect(ctx context.Context, socket string, in io.Reader, out io.Writer) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return fmt.Errorf("connect to the agent: %w", err)
+	}
+	defer conn.Close()
+	go func() { // ends with the process
+		_, _ = io.Copy(conn, in)
+		_ = conn.(*net.UnixConn).CloseWrite() // the agent is gone where this fails
+	}()
+	_, err = io.Copy(out, conn)
+	return err
 }
 
 // listen makes the socket, for this user only, in place of one that an agent which is gone has left.
@@ -151,7 +178,12 @@ func watch(ctx context.Context, config Config, server activity, terminated <-cha
 		case <-idle.C:
 			return "idle"
 		case <-deadline.C:
-			config.Log.Warn("the platform ends this container soon", "at", config.Deadline)
+			left := time.Until(config.Deadline)
+			if left <= 0 {
+				return "its time is over"
+			}
+			config.Log.Warn("this container ends soon", "at", config.Deadline)
+			deadline.Reset(left)
 		}
 	}
 }

@@ -139,6 +139,18 @@ func (d *Driver) load(id string) (task, error) {
 	return t, err
 }
 
+// running finds a task's container while it runs. The container of another attempt is not it: errdefs.ErrNotFound.
+func (d *Driver) running(h offload.Handle) (*native.Container, error) {
+	t, err := d.load(h.Container)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && t.Tags[offload.TagAttempt] != h.Attempt {
+		return nil, errdefs.ErrNotFound.WithMessage("container " + h.Container + " has no such task")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find what the task was: %w", err)
+	}
+	return native.Find(filepath.Join(d.directory(h.Container), nativeName))
+}
+
 // spec is a task as package native runs it.
 func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) {
 	c, sec := s.Task.Container, s.Task.Security
@@ -161,7 +173,7 @@ func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) 
 		ID: c.GetId(), Lower: lower, Dir: filepath.Join(dir, nativeName), Hostname: c.GetHostname(), Domainname: c.GetDomainname(),
 		ReadOnly: c.GetReadOnly(), Program: program.Path, Shared: run, HostNetwork: s.Task.HostNetwork,
 		Args: append(append([]string{"sockerless-agent"}, program.Arguments...), "--socket", insideRun+"/"+socketName, "--container", c.GetId(),
-			"--directory", insideRun, "--id", s.Agent.ID),
+			"--directory", insideRun, "--upper", "/.sockerless/upper", "--lower", "/.sockerless/lower", "--id", s.Agent.ID),
 		Limits: native.Limits{
 			Memory: c.GetLimits().GetMemory(), Pids: c.GetLimits().GetPids(), NanoCPUs: c.GetLimits().GetNanoCpus(),
 		},
@@ -255,7 +267,7 @@ func (d *Driver) Target(h offload.Handle) string {
 
 // Root is a running task's root directory, as this machine's programs reach it.
 func (d *Driver) Root(h offload.Handle) string {
-	c, err := native.Find(filepath.Join(d.directory(h.Container), nativeName))
+	c, err := d.running(h)
 	if err != nil {
 		return ""
 	}
@@ -265,7 +277,7 @@ func (d *Driver) Root(h offload.Handle) string {
 
 // Restart starts a container again on its files.
 func (d *Driver) Restart(ctx context.Context, h offload.Handle) error {
-	if running, err := native.Find(filepath.Join(d.directory(h.Container), nativeName)); err == nil {
+	if running, err := d.running(h); err == nil {
 		return running.Close()
 	}
 	t, err := d.load(h.Container)
@@ -277,7 +289,7 @@ func (d *Driver) Restart(ctx context.Context, h offload.Handle) error {
 
 // Stop ends a container. Its agent has been asked before.
 func (d *Driver) Stop(ctx context.Context, h offload.Handle, _ time.Duration) error {
-	c, err := native.Find(filepath.Join(d.directory(h.Container), nativeName))
+	c, err := d.running(h)
 	if errdefs.IsNotFound(err) {
 		return nil
 	}
@@ -294,6 +306,9 @@ func (d *Driver) Stop(ctx context.Context, h offload.Handle, _ time.Duration) er
 // Remove frees what a container had, and its files.
 func (d *Driver) Remove(ctx context.Context, h offload.Handle) error {
 	dir := d.directory(h.Container)
+	if t, err := d.load(h.Container); err == nil && t.Tags[offload.TagAttempt] != h.Attempt {
+		return nil // a later attempt's
+	}
 	if err := native.Remove(ctx, filepath.Join(dir, nativeName)); err != nil && !errdefs.IsNotFound(err) {
 		return err
 	}
@@ -311,7 +326,7 @@ func (d *Driver) Describe(_ context.Context, tasks []offload.Handle) ([]offload.
 	all := make([]offload.Status, len(tasks))
 	for i, h := range tasks {
 		all[i] = offload.Status{Handle: h, State: offload.Stopped}
-		if c, err := native.Find(filepath.Join(d.directory(h.Container), nativeName)); err == nil {
+		if c, err := d.running(h); err == nil {
 			all[i].State = offload.Running
 			_ = c.Close() // only looked at
 		}

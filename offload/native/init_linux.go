@@ -32,6 +32,8 @@ type stage struct {
 	Program    capSet
 	Rlimits    []rlimit
 	Affinity   bool
+
+	overlaid bool // the root is an overlay, not a copy
 }
 
 // answer is what it says: that it is about to execute the program, and then only if that fails; or what failed.

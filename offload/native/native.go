@@ -29,7 +29,9 @@ type Spec struct {
 	Program string   // host path of a static program, /.sockerless/agent inside, which becomes process 1
 	Args    []string // argv, the program's name first
 	Env     []string // NAME=value
-	Shared  string   // host directory that is /.sockerless/run inside; "" is none
+	// Shared is a host directory that is /.sockerless/run inside; "" is none. Where the root is an overlay, its upper
+	// directory and the image's are there too, as /.sockerless/upper and lower, to be read.
+	Shared string
 
 	HostNetwork bool
 	Tun         *Tun // needs a network of its own

@@ -244,7 +244,7 @@ func TestContainer(t *testing.T) {
 		host := t.TempDir()
 		s := spec(t, evil, `ls -d /made/here `+outside+`/a `+outside+`/b; ls /.sockerless`)
 		s.Mounts = []Mount{{Source: host, Target: "/out/a"}, {Source: host, Target: "/up/b"}, {Source: host, Target: "/dangling"}}
-		output(t, s, "/made/here\n"+outside+"/a\n"+outside+"/b\nagent\n")
+		output(t, s, "/made/here\n"+outside+"/a\n"+outside+"/b\nagent\nlower\nupper\n")
 		if left, err := os.ReadDir(outside); err != nil || len(left) != 0 {
 			t.Errorf("outside: %v %v", left, err)
 		}

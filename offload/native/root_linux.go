@@ -30,6 +30,7 @@ func (st *stage) makeRoot() (rootDir, error) {
 	mount := -1
 	if !copied && !st.Spec.Copy {
 		mount, err = overlay(st.Spec.Lower, dir, st.Rootless, st.nodev())
+		st.overlaid = err == nil
 		if err != nil {
 			// A container that has changes in upper/ cannot go on as a copy without them.
 			changes, readErr := os.ReadDir(filepath.Join(dir, upperDir))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -218,6 +219,16 @@ func (st *stage) mountProgram(root rootDir) error {
 	if err == nil && st.Spec.Shared != "" {
 		if mount, err = bindMount(st.Spec.Shared, noExecSuid|unix.MOUNT_ATTR_NODEV); err == nil {
 			_, err = root.mountOn(mount, privateDir+"/run", true)
+		}
+	}
+	if st.overlaid { // so that the program finds what has changed without comparing all files
+		for name, source := range map[string]string{"upper": filepath.Join(st.Spec.Dir, upperDir), "lower": st.Spec.Lower} {
+			if err != nil {
+				break
+			}
+			if mount, err = bindMount(source, unix.MOUNT_ATTR_RDONLY|noExecSuid|unix.MOUNT_ATTR_NODEV); err == nil {
+				_, err = root.mountOn(mount, privateDir+"/"+name, true)
+			}
 		}
 	}
 	if err != nil {
