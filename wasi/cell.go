@@ -10,6 +10,7 @@ import (
 
 	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/agent/network"
 	"github.com/sockerless/sockerless/wasi/guest"
 	"github.com/sockerless/sockerless/wasi/kernel"
 )
@@ -20,6 +21,7 @@ type Cell struct {
 	memory   int64 // bytes of this machine
 	// needNative asks the server for a container's twin: see Cell.Promote for the answer.
 	needNative func(container, program, why string)
+	network    *network.Agent
 
 	mu         sync.Mutex
 	containers map[string]*container
@@ -29,12 +31,14 @@ var _ agent.Host = (*Cell)(nil)
 
 // NewCell makes a cell without containers.
 func NewCell() *Cell {
-	return &Cell{
+	c := &Cell{
 		programs:   programs{shell: shellProgram, guest: guest.Main(guest.NewCache())},
 		memory:     machineMemory(),
 		needNative: func(string, string, string) {},
 		containers: map[string]*container{},
 	}
+	c.network = network.NewAgent(c)
+	return c
 }
 
 // limits are a container's limits, with those of the machine where it has none.

@@ -50,7 +50,7 @@ func (c *container) open() error {
 	limits := c.spec.GetLimits()
 	table := kernel.NewTable(kernel.TableConfig{
 		Tree: tree, Hostname: c.spec.GetHostname(), Domainname: c.spec.GetDomainname(),
-		Limits: c.cell.limits(limits), Exec: c.resolve,
+		Limits: c.cell.limits(limits), Exec: c.resolve, Network: c.beyond(), Addresses: c.addresses(),
 	})
 	c.overlay = overlay
 	if err := c.mount(tree, table); err != nil {

@@ -284,9 +284,3 @@ func (c *Cell) Delta(_ context.Context, id string, _ bool, w io.Writer) error {
 	_, _, err = found.overlay.Delta(w, rootfs.Mark{})
 	return err
 }
-
-// Network serves the connections of the containers.
-func (c *Cell) Network(ctx context.Context, _ io.ReadWriteCloser) error {
-	<-ctx.Done()
-	return nil
-}

@@ -35,9 +35,12 @@ type Config struct {
 	Idle time.Duration
 	// Deadline is when the container ends, whatever happens: by its platform, or else by the agent; zero is never.
 	Deadline time.Time
-	// Connections serves the stream over which the connections of the container go: package agent/network. Nil has none.
-	Connections func(ctx context.Context, stream io.ReadWriteCloser) error
-	Log         *slog.Logger
+	// Device is the descriptor of the network device that the container's programs have (package agent/netdev); 0 is none.
+	Device int
+	// MakeDevice has the agent make that device, for which it needs CAP_NET_ADMIN and /dev/net/tun. The container's processes
+	// do not get that capability unless KeepNetAdmin is set.
+	MakeDevice, KeepNetAdmin bool
+	Log                      *slog.Logger
 }
 
 // Command is the command sockerless-agent: it serves a unix socket with the settings of args until it is done.
@@ -59,6 +62,9 @@ func Command(ctx context.Context, args []string, build string, stderr io.Writer)
 	f.DurationVar(&config.Lease, "lease", 0, "end, with all processes, after that long without a server")
 	f.DurationVar(&config.Idle, "idle", 0, "end after that long with nothing to do and no server")
 	deadline := f.Int64("deadline", 0, "Unix `TIME` at which the platform ends the container")
+	f.IntVar(&config.Device, "device", 0, "`DESCRIPTOR` of the network device, which was made already")
+	f.BoolVar(&config.MakeDevice, "make-device", false, "make the network device")
+	f.BoolVar(&config.KeepNetAdmin, "keep-net-admin", false, "let the container's processes have CAP_NET_ADMIN")
 	lasts := f.Duration("max-duration", 0, "end, with all processes, after that long")
 	version := f.Bool("version", false, "print the version")
 	if err := f.Parse(args); err != nil {

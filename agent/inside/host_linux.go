@@ -25,6 +25,8 @@ type Host struct {
 	children *children
 	cgroup   *os.File // directory of the container's processes; nil without Config.Cgroup
 
+	connections *connections
+
 	ctx        context.Context // ends with the host: output that nobody takes does not hold it up
 	stop       context.CancelFunc
 	done       chan struct{} // closed at last: nobody reaps any more
@@ -59,6 +61,7 @@ func New(config Config) (*Host, error) {
 		}
 		h.cgroup = dir
 	}
+	h.connections = newConnections(config)
 	var err error
 	if h.children, err = newChildren(); err != nil {
 		return nil, err
@@ -107,6 +110,7 @@ func (h *Host) Shutdown() {
 	if h.cgroup != nil {
 		_ = h.cgroup.Close()
 	}
+	h.connections.close()
 }
 
 // enter takes the container's description. This agent has one container.
@@ -121,7 +125,7 @@ func (h *Host) enter(c *agentpb.Container) error {
 		return errdefs.ErrNotFound.WithMessage("this agent is that of container " + known + ", not of " + c.GetId())
 	}
 	h.spec = c
-	return nil
+	return h.connections.begin(c)
 }
 
 // check tells whether a container is this one, and open.
@@ -277,13 +281,9 @@ func (h *Host) Promote(context.Context, *agentpb.PromoteRequest) (*agentpb.Promo
 	return nil, errdefs.ErrNotImplemented.WithMessage("a native container needs no twin")
 }
 
-// Network serves the container's connections, where the agent was made with a function that does.
+// Network serves the container's connections.
 func (h *Host) Network(ctx context.Context, stream io.ReadWriteCloser) error {
-	if h.config.Connections != nil {
-		return h.config.Connections(ctx, stream)
-	}
-	<-ctx.Done()
-	return nil
+	return h.connections.serve(ctx, stream)
 }
 
 // cgroupDirs are where the files of the container's cgroup may be: of version 2, and of the memory controller of version 1.

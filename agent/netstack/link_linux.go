@@ -196,3 +196,20 @@ func (l *link) write(parts [][]byte) error {
 func (l *link) send(packet []byte) error {
 	return l.write([][]byte{make([]byte, l.header), packet})
 }
+
+// interfaceMTU asks for the MTU of an interface.
+func interfaceMTU(name string) (uint32, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq(name)
+	if err == nil {
+		err = unix.IoctlIfreq(fd, unix.SIOCGIFMTU, request)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ask for the MTU of %s: %w", name, err)
+	}
+	return request.Uint32(), nil
+}

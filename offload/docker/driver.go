@@ -95,7 +95,9 @@ func New(config Config) (*Driver, error) {
 func (d *Driver) Name() string { return "docker" }
 
 // Limits are those of a Docker Engine.
-func (d *Driver) Limits() runtime.Limits { return runtime.Limits{NoBinds: !d.same, OutputElsewhere: true} }
+func (d *Driver) Limits() runtime.Limits {
+	return runtime.Limits{NoBinds: !d.same, OutputElsewhere: true}
+}
 
 // Price is nothing: the engine is the user's own.
 func (d *Driver) Price(runtime.Size) (usdPerSecond float64, known bool) { return 0, true }

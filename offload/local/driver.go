@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/agent/netdev"
 	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/offload/native"
 	"github.com/sockerless/sockerless/runtime"
@@ -31,7 +32,7 @@ type Images interface {
 type Config struct {
 	Native  native.Config
 	Support native.Support // of this machine
-	Images Images
+	Images  Images
 	// Containers is the folder in which each container has one of its id.
 	Containers string
 	// RuntimeDir is for links to the agents' sockets, whose own paths are too long; of one data directory only.
@@ -194,8 +195,11 @@ func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) 
 	if spec.Mounts, err = d.mounts(c, lower, filepath.Join(dir, etcName)); err != nil {
 		return none, err
 	}
-	if !s.Task.HostNetwork {
+	if !s.Task.HostNetwork && d.config.Support.NoTun == "" { // else it has no network, and finds none when it connects
 		spec.Tun, err = tun(c.GetEndpoints())
+	}
+	if spec.Tun != nil {
+		spec.Args = append(spec.Args, "--device", "3") // where package native hands it over
 	}
 	return spec, err
 }
@@ -242,11 +246,11 @@ func (d *Driver) link(id string) string {
 }
 
 // tun is the device by which a container is in its networks; nil for one that is in none.
-func tun(endpoints []*agentpb.Endpoint) (*native.Tun, error) {
+func tun(endpoints []*agentpb.Endpoint) (*netdev.Config, error) {
 	if len(endpoints) == 0 {
 		return nil, nil
 	}
-	t := &native.Tun{Name: "eth0", MTU: 65520}
+	t := &netdev.Config{Name: "eth0", MTU: netdev.MTU}
 	for _, e := range endpoints {
 		address, err := netip.ParseAddr(e.GetAddress())
 		if err != nil {

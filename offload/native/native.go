@@ -1,8 +1,9 @@
 package native
 
 import (
-	"net/netip"
 	"time"
+
+	"github.com/sockerless/sockerless/agent/netdev"
 )
 
 // Config is how this binary is run again as the first stage of a container: a hidden subcommand that calls Init and
@@ -34,7 +35,8 @@ type Spec struct {
 	Shared string
 
 	HostNetwork bool
-	Tun         *Tun // needs a network of its own
+	// Tun is a network device that the program serves, as its descriptor 3; nil is none but lo. It needs a network of its own.
+	Tun *netdev.Config
 
 	Limits   Limits
 	Security Security
@@ -48,15 +50,6 @@ type Mount struct {
 	Size     int64  // bytes, of a tmpfs; 0 is half of the memory
 	Mode     uint32 // permission bits of a tmpfs; 0 is 01777
 	Exec     bool   // programs in a tmpfs can be executed
-}
-
-// Tun is a network device that the program serves: what the container sends arrives at descriptor 3, one IP packet a
-// read, without a header.
-type Tun struct {
-	Name      string // "eth0"
-	MTU       int    // bytes; 0 is 1500
-	Addresses []netip.Prefix
-	Gateways  []netip.Addr // of the default routes, at most one of a family; they must be within an address's prefix
 }
 
 // Limits of all processes together; 0 is none.

@@ -19,6 +19,8 @@ import (
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
+
+	"github.com/sockerless/sockerless/agent/netdev"
 )
 
 const busybox = "/bin/busybox"
@@ -322,7 +324,7 @@ func TestContainer(t *testing.T) {
 		s := spec(t, lower, "")
 		for _, change := range []func(*Spec){
 			func(s *Spec) { s.ID = "../x" }, func(s *Spec) { s.Lower = "x" }, func(s *Spec) { s.Dir = lower + "/x" }, func(s *Spec) { s.Args = nil },
-			func(s *Spec) { s.Mounts = []Mount{{Target: "x"}} }, func(s *Spec) { s.Tun, s.HostNetwork = &Tun{Name: "eth0"}, true },
+			func(s *Spec) { s.Mounts = []Mount{{Target: "x"}} }, func(s *Spec) { s.Tun, s.HostNetwork = &netdev.Config{Name: "eth0"}, true },
 			func(s *Spec) { s.Security.CapAdd = []string{"FLY"} },
 		} {
 			wrong := s

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sockerless/sockerless/agent/netdev"
 )
 
 // TestTun takes the program's descriptor and reads what the container sends.
@@ -17,7 +19,7 @@ func TestTun(t *testing.T) {
 		t.Fatal("needs root, to take a descriptor of another process")
 	}
 	s := spec(t, image(t), `ip -o addr show dev eth0 scope global | grep -o 'inet6\? [0-9a-f.:/]*'; ip route; ip -6 route | grep default; cat /sys/class/net/eth0/mtu; ping -c 1000 192.0.2.9`)
-	s.Tun = &Tun{
+	s.Tun = &netdev.Config{
 		Name: "eth0", MTU: 1400, Addresses: []netip.Prefix{netip.MustParsePrefix("10.88.0.2/16"), netip.MustParsePrefix("fd00::2/64")},
 		Gateways: []netip.Addr{netip.MustParseAddr("10.88.0.1"), netip.MustParseAddr("fd00::1")},
 	}
@@ -32,9 +34,11 @@ func TestTun(t *testing.T) {
 	tun := os.NewFile(uintptr(fd), "tun")
 	defer tun.Close()
 	packet := make([]byte, 2000)
+	const header = 10 // virtio_net_hdr
 	for {
 		n, err := tun.Read(packet)
 		must(t, err)
+		packet, n := packet[header:], n-header
 		if packet[0]>>4 == 4 && n > 20 && bytes.Equal(packet[12:20], []byte{10, 88, 0, 2, 192, 0, 2, 9}) {
 			break
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sockerless/sockerless/agent/netdev"
 )
 
 // Probe finds out what this machine allows for containers whose folders are in dir, by trying it in namespaces of its own,
@@ -90,10 +92,10 @@ func (st *stage) probe() Support {
 	if _, err := overlay(st.Spec.Lower, st.Spec.Dir, st.Rootless, 0); err != nil {
 		s.NoOverlay = err.Error()
 	}
-	if fd, err := openTun("probe0"); err != nil {
+	if tun, err := netdev.Setup(&netdev.Config{Name: "probe0", MTU: netdev.MTU}); err != nil {
 		s.NoTun = err.Error()
 	} else {
-		unix.Close(fd)
+		_ = tun.Close()
 	}
 	if err := installFilter(encodeFilter([]unix.SockFilter{ret(unix.SECCOMP_RET_ALLOW)})); err != nil {
 		s.NoSeccomp = err.Error()
