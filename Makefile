@@ -4,18 +4,27 @@ VERSION ?= 0.1.0-dev
 BIN     ?= bin/sockerless
 LDFLAGS := -s -w -X github.com/sockerless/sockerless/cmd.Version=$(VERSION)
 export CGO_ENABLED ?= 0
-export GOFLAGS     ?= -trimpath
+export GOFLAGS     ?= -trimpath -tags=grpcnotrace
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   := linux/amd64 linux/arm64 linux/riscv64 darwin/arm64 windows/amd64
+AGENTS      := amd64 arm64 riscv64
+MAXAGENT    := 15000000
 
-.PHONY: help build demo test test-race e2e oracle bench lint cross clean
+.PHONY: help build agents demo test test-race e2e oracle bench lint cross clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-build: ## build bin/sockerless
+build: agents ## build bin/sockerless, and the agents beside it
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) .
+
+agents: ## build the agents that go into containers, none of them over 15 MB
+	@set -e; for a in $(AGENTS); do \
+		GOOS=linux GOARCH=$$a $(GO) build -ldflags '-s -w -X main.version=$(VERSION)' -o $(dir $(BIN))sockerless-agent-linux-$$a ./agent/sockerless-agent; \
+		size=$$(wc -c <$(dir $(BIN))sockerless-agent-linux-$$a); \
+		[ $$size -lt $(MAXAGENT) ] || { echo "the agent for $$a has $$size bytes"; exit 1; }; \
+	done
 
 demo: build ## run a real job through a server of its own and show the result
 	@e2e/demo/run $(BIN)

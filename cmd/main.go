@@ -28,6 +28,7 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{name: "serve", usage: "serve [OPTIONS]", summary: "answer the Docker Engine API", run: serve},
 		{name: "run", usage: "run [OPTIONS] IMAGE [COMMAND] [ARG...]", summary: "run one container and pass on its exit code", run: runContainer},
+		{name: "policy", usage: policyUsage, summary: "say where a container would run, and why", run: policyCommand},
 		{name: "version", usage: "version", summary: "print version, commit, Go, OS and architecture", run: version},
 		{name: "cell", usage: "cell [OPTIONS]", hidden: true, run: cell},
 		{name: "agent", usage: "agent [OPTIONS]", hidden: true, run: agentCommand},

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
+	"os"
+	"os/signal"
 	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
 
-	"github.com/sockerless/sockerless/agent/reach"
 	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/offload/docker"
 	"github.com/sockerless/sockerless/offload/local"
@@ -32,7 +34,7 @@ type offloadConfig struct {
 	dataDir, runtimeDir, instance, executable string
 
 	source  *offload.Source
-	state   state.Store
+	state   state.Store // nil, as images, for a client that only asks what would be
 	images  *image.Store
 	support <-chan native.Support
 	log     *slog.Logger
@@ -76,7 +78,7 @@ func (c offloadConfig) open() (*offloading, error) {
 			continue
 		}
 		backends = append(backends, offload.NewBackend(b.Name, driver, offload.Config{
-			State: c.state, Instance: c.instance, RuntimeDir: c.runtimeDir, Relay: relay, Price: b.Price, Log: c.log}))
+			State: c.state, Instance: c.instance, RuntimeDir: c.runtimeDir, Price: b.Price, Log: c.log}))
 	}
 	o.scheduler = offload.NewScheduler(offload.SchedulerConfig{
 		Source: c.source, Backends: backends, Unavailable: unavailable, Log: c.log})
@@ -94,7 +96,7 @@ func (c offloadConfig) driver(b offload.BackendConfig, support native.Support) (
 		if support.Unavailable != "" {
 			return nil, errors.New(support.Unavailable)
 		}
-		images, err := unpacked.Open(filepath.Join(c.dataDir, "unpacked"))
+		images, err := c.unpacked()
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +113,43 @@ func (c offloadConfig) driver(b offload.BackendConfig, support native.Support) (
 	return nil, fmt.Errorf("%s:%d: there is no backend of type %q: there are local and docker", b.File, b.Line, b.Type)
 }
 
-// relay joins a socket with connections elsewhere.
-func relay(path string, dial func(context.Context) (net.Conn, error)) (io.Closer, error) {
-	return reach.NewRelay(path, dial)
+// unpacked is the store of unpacked images, without those that are gone. A client of the server must not touch it: nil.
+func (c offloadConfig) unpacked() (local.Images, error) {
+	if c.images == nil {
+		return nil, nil
+	}
+	store, err := unpacked.Open(filepath.Join(c.dataDir, "unpacked"))
+	if err != nil {
+		return nil, err
+	}
+	return store, store.Sweep(c.images.Stacks())
+}
+
+// policyPause is between two looks at whether the policy has changed.
+const policyPause = 2 * time.Second
+
+// watchPolicy reads the policy again when its file changes, and upon SIGHUP. stop waits for the end of that.
+func watchPolicy(ctx context.Context, source *offload.Source, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	var watching sync.WaitGroup
+	watching.Go(func() { source.Watch(ctx, policyPause, offload.SystemClock{}) })
+	watching.Go(func() {
+		for {
+			select {
+			case <-hangup:
+				if err := source.Reload(); err != nil {
+					log.Error("the policy is wrong, the last good one goes on", "error", err)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		signal.Stop(hangup)
+		cancel()
+		watching.Wait()
+	}
 }

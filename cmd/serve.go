@@ -47,6 +47,8 @@ func serve(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return errors.Join(err, system.Close())
 	}
+	stopWatching := watchPolicy(ctx, system.policy, log)
+	defer stopWatching()
 	served := make(chan error, len(listeners))
 	for i, l := range listeners {
 		go func() { served <- system.api.Serve(l) }()

@@ -45,7 +45,7 @@ func (e *Engine) recover(ctx context.Context) error {
 		switch {
 		case !r.running():
 		case e.agentOf(r) == nil:
-			e.lost(c, r, "its "+e.backend(r.Home).Name()+" agent ended while the server was down")
+			e.lost(c, r, e.fate(c, r))
 		case alive[c.id] != r.Run && r.StartedAt.Before(e.started):
 			e.lost(c, r, "its exit was not recorded")
 		}
@@ -212,4 +212,19 @@ func (c *container) restartDue() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.restart != nil
+}
+
+// fate is how a container's task ended while there was no server, as far as its backend knows.
+func (e *Engine) fate(c *container, r *record) string {
+	b := e.backend(r.Home)
+	if b == nil {
+		return "its backend " + r.Home + " is not configured any more"
+	}
+	why := "its " + b.Name() + " agent ended while the server was down"
+	if known, ok := b.(interface{ Fate(string) error }); ok {
+		if err := known.Fate(c.id); err != nil {
+			why += ": " + err.Error()
+		}
+	}
+	return why
 }

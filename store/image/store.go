@@ -89,6 +89,21 @@ func (s *Store) Acquire(ref string) (img *Image, release func(), err error) {
 	}), nil
 }
 
+// Stacks are the folders of the layers of all images, lowest first, with those that containers still have.
+func (s *Store) Stacks() [][]string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all [][]string
+	for _, r := range s.images {
+		var dirs []string
+		for _, d := range r.diffIDs() {
+			dirs = append(dirs, s.layers.Path(d))
+		}
+		all = append(all, dirs)
+	}
+	return all
+}
+
 // Layers returns the folders of the image's layers, lowest first. It works for an image that was deleted by force
 // under its containers too. Errors: errdefs.ErrNotFound.
 func (s *Store) Layers(id digest.Digest) ([]string, error) {

@@ -154,12 +154,15 @@ func (m *meter) Read(p []byte) (int, error) {
 }
 
 // Path is the directory of a layer, for Open.
-func (s *Store) Path(id digest.Digest) string {
+func (s *Store) Path(id digest.Digest) string { return Path(s.dir, id) }
+
+// Path is where a store in a folder keeps a layer; it may not be there.
+func Path(dir string, id digest.Digest) string {
 	// A digest that is none must not name another directory.
 	if id.Validate() != nil {
-		return filepath.Join(s.dir, hex.EncodeToString([]byte(id)))
+		return filepath.Join(dir, hex.EncodeToString([]byte(id)))
 	}
-	return filepath.Join(s.dir, id.Encoded())
+	return filepath.Join(dir, id.Encoded())
 }
 
 // Has tells whether a layer is here.
