@@ -27,7 +27,17 @@ var debianBase = []string{
 	"libtinfo6", "mawk", "ncurses-base", "perl-base", "procps", "sed", "tar", "util-linux", "zlib1g",
 }
 
-// pushImages builds images from Debian's packages and pushes them: busybox (one static binary with links) and debian.
+// pythonPackages and redisPackages make the images "python" and "redis" of it: programs that the sandbox does not have.
+var (
+	pythonPackages = []string{
+		"python3-minimal", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libexpat1", "libsqlite3-0", "libffi8",
+		"libbz2-1.0", "libdb5.3", "libuuid1", "media-types", "netbase", "libncursesw6", "libreadline8", "libcrypt1", "libtirpc3", "libnsl2",
+	}
+	redisPackages = []string{"redis-server", "redis-tools", "libatomic1", "libgcc-s1", "libstdc++6", "libjemalloc2", "liblzf1"}
+)
+
+// pushImages builds images from Debian's packages and pushes them: busybox (one static binary with links), debian, and
+// python and redis, which have a layer of their own on top of it.
 func pushImages(host string) error {
 	busybox, err := busyboxRoot("busybox")
 	if err != nil {
@@ -37,16 +47,26 @@ func pushImages(host string) error {
 	if err != nil {
 		return fmt.Errorf("build image busybox: %w", err)
 	}
-	debian, err := debianRoot()
+	debian, err := debianRoot(debianBase, map[string]string{"./bin/sh": "dash", "./usr/bin/awk": "mawk"})
 	if err != nil {
 		return fmt.Errorf("build image debian: %w", err)
+	}
+	python, err := debianRoot(pythonPackages, map[string]string{"./usr/bin/python3": "python3.11"})
+	if err != nil {
+		return fmt.Errorf("build image python: %w", err)
+	}
+	redis, err := debianRoot(redisPackages, nil)
+	if err != nil {
+		return fmt.Errorf("build image redis: %w", err)
 	}
 	created := v1.History{CreatedBy: "e2e"}
 	path := "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	for reference, image := range map[string]func() (v1.Image, error){
-		"busybox:latest": func() (v1.Image, error) { return imageOf(busybox, created, []string{"sh"}, path) },
-		"bb:latest":      func() (v1.Image, error) { return imageOf(imported, v1.History{Comment: "Imported from -"}, nil) },
-		"debian:latest":  func() (v1.Image, error) { return imageOf(debian, created, []string{"bash"}, path) },
+		"busybox:latest": func() (v1.Image, error) { return imageOf(created, []string{"sh"}, []string{path}, busybox) },
+		"bb:latest":      func() (v1.Image, error) { return imageOf(v1.History{Comment: "Imported from -"}, nil, nil, imported) },
+		"debian:latest":  func() (v1.Image, error) { return imageOf(created, []string{"bash"}, []string{path}, debian) },
+		"python:latest":  func() (v1.Image, error) { return imageOf(created, []string{"python3"}, []string{path}, debian, python) },
+		"redis:latest":   func() (v1.Image, error) { return imageOf(created, []string{"redis-server"}, []string{path}, debian, redis) },
 	} {
 		img, err := image()
 		if err != nil {
@@ -63,15 +83,17 @@ func pushImages(host string) error {
 	return nil
 }
 
-// imageOf makes an image of one layer.
-func imageOf(layerTar []byte, history v1.History, cmd []string, env ...string) (v1.Image, error) {
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layerTar)), nil })
-	if err != nil {
-		return nil, err
-	}
-	img, err := mutate.Append(empty.Image, mutate.Addendum{Layer: layer, History: history})
-	if err != nil {
-		return nil, err
+// imageOf makes an image of some layers, the lowest first.
+func imageOf(history v1.History, cmd, env []string, layerTars ...[]byte) (v1.Image, error) {
+	img := empty.Image
+	for _, layerTar := range layerTars {
+		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layerTar)), nil })
+		if err != nil {
+			return nil, err
+		}
+		if img, err = mutate.Append(img, mutate.Addendum{Layer: layer, History: history}); err != nil {
+			return nil, err
+		}
 	}
 	file, err := img.ConfigFile()
 	if err != nil {
@@ -177,9 +199,10 @@ func packages(names ...string) (debs []string, err error) {
 	return debs, nil
 }
 
-// debianRoot is the files of debianBase, as they lie in the packages, with the accounts that base-passwd would make.
-func debianRoot() ([]byte, error) {
-	debs, err := packages(debianBase...)
+// debianRoot is the files of packages, as they lie in them, with the accounts that base-passwd would make and the links
+// that configuring would.
+func debianRoot(names []string, links map[string]string) ([]byte, error) {
+	debs, err := packages(names...)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +218,7 @@ func debianRoot() ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", filepath.Base(deb), err)
 		}
 	}
-	for link, target := range map[string]string{"./bin/sh": "dash", "./usr/bin/awk": "mawk"} { // what configuring would make
+	for link, target := range links {
 		if !seen[link] {
 			w.add(tar.Header{Name: link, Typeflag: tar.TypeSymlink, Linkname: target, Mode: 0o777}, nil)
 		}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package local_test
 
 import (
@@ -8,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/sockerless/sockerless/agent/inside"
@@ -168,4 +171,42 @@ func TestConformance(t *testing.T) {
 		})
 		return m
 	})
+}
+
+// TestConformanceAsUser runs the suite again as an ordinary user, in user namespaces.
+func TestConformanceAsUser(t *testing.T) {
+	const nobody = 65534
+	if os.Geteuid() != 0 {
+		return // TestConformance has run as an ordinary user
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "user") // short: sockets live in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	program := filepath.Join(dir, "local.test")
+	text, err := os.ReadFile(self) // the test's own binary may lie where only root gets
+	if err == nil {
+		err = os.WriteFile(program, text, 0o755)
+	}
+	if err == nil {
+		err = os.Chown(dir, nobody, nobody)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestConformance$")
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("as uid %d: %v\n%s", nobody, err, out)
+	}
 }
