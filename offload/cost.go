@@ -37,6 +37,9 @@ func (s *Scheduler) fit(l *lane, p runtime.Placement, t runtime.Task) (runtime.T
 	if limits.Platforms != nil && t.Image.Platform != "" && !slices.Contains(limits.Platforms, t.Image.Platform) {
 		return never("it runs %s, not %s", join(limits.Platforms), t.Image.Platform)
 	}
+	if err := withstands(limits, t); err != nil {
+		return t, err
+	}
 	if limits.MaxDisk > 0 && t.Size.Disk > limits.MaxDisk {
 		return never("it has %s of disk at most, not %s", units.BytesSize(float64(limits.MaxDisk)), units.BytesSize(float64(t.Size.Disk)))
 	}

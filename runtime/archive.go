@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -240,6 +241,14 @@ func (e *Engine) ContainerTop(ctx context.Context, name, args string) (types.Top
 	top := types.TopResponse{Titles: reply.GetTitles(), Processes: [][]string{}}
 	for _, p := range reply.GetProcesses() {
 		top.Processes = append(top.Processes, p.GetCells())
+	}
+	if twin := e.twinOf(r); twin != nil {
+		more, err := twin.Top(ctx, c.id, strings.Fields(args))
+		if err == nil && slices.Equal(more.GetTitles(), reply.GetTitles()) { // else it has just ended
+			for _, p := range more.GetProcesses() {
+				top.Processes = append(top.Processes, p.GetCells())
+			}
+		}
 	}
 	e.event(c, events.ActionTop)
 	return top, nil

@@ -38,6 +38,8 @@ type Task struct {
 	Security  Security
 	Project   string // for fairness: the container's compose project, or ""
 	Size      Size
+	// Restarts says that the container has a restart policy.
+	Restarts bool
 	// HostNetwork says that the container has the network of the machine that it runs on.
 	HostNetwork bool
 	// MaxDuration is after what time the agent ends the task, 0 is never.
@@ -130,6 +132,9 @@ type Placement struct {
 type Offloader interface {
 	// Place decides. Errors: errdefs.ErrPermissionDenied for what the policy does not allow, with the rule.
 	Place(ctx context.Context, r PlaceRequest) (Placement, error)
+	// Check tells whether any of the placement's backends can run a task of which all but its files is known. Errors:
+	// errdefs.ErrFailedPrecondition with the reasons.
+	Check(p Placement, t Task) error
 	// Acquire returns an agent of the first of the placement's backends that takes the task.
 	Acquire(ctx context.Context, p Placement, t Task) (Backend, *agent.Client, error)
 	// Backends are all that are configured, to be recovered and closed by the engine.

@@ -82,7 +82,11 @@ func (e *Engine) ContainerCreate(ctx context.Context, opts CreateOptions) (types
 		Name: name, Created: time.Now().UTC(), Image: opts.Config.Image, ImageID: img.ID.String(), Status: types.StateCreated,
 		Volumes: d.volumeNames(),
 	})
-	if err := e.storeNew(ctx, c, d, created); err != nil {
+	err = e.checkPlace(ctx, c, d)
+	if err == nil {
+		err = e.storeNew(ctx, c, d, created)
+	}
+	if err != nil {
 		e.release(name, id)
 		return none, err
 	}

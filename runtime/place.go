@@ -78,6 +78,29 @@ func (e *Engine) home(c *container, r *record) string {
 	return r.TwinBackend
 }
 
+// checkPlace refuses, before it is made, a container that the policy does not allow, or that none of its backends can run.
+func (e *Engine) checkPlace(ctx context.Context, c *container, d *definition) error {
+	place, err := e.place(ctx, c, d)
+	if err != nil || place.Where != Offloaded {
+		return err
+	}
+	spec := &agentpb.Container{Id: c.id, ReadOnly: d.HostConfig.ReadonlyRootfs}
+	for _, m := range d.Mounts {
+		kind := agentpb.Mount_BIND
+		switch m.Type {
+		case mount.TypeVolume:
+			kind = agentpb.Mount_VOLUME
+		case mount.TypeTmpfs:
+			kind = agentpb.Mount_TMPFS
+		}
+		spec.Mounts = append(spec.Mounts, &agentpb.Mount{Type: kind, Source: m.Source, Target: m.Target})
+	}
+	if err := e.cfg.Offload.Check(place, e.task(c, d, spec, place, false)); err != nil {
+		return fmt.Errorf("the policy (%s) wants this container offloaded: %w", place.Rule, err)
+	}
+	return nil
+}
+
 // imageOf is a container's image as a backend is told it.
 func (e *Engine) imageOf(r *record, d *definition) Image {
 	i := Image{ID: r.ImageID, Name: r.Image, Platform: d.Platform}
@@ -99,7 +122,7 @@ func (e *Engine) task(c *container, d *definition, spec *agentpb.Container, p Pl
 	t := Task{
 		Container: spec, Image: e.imageOf(r, d), Labels: d.Config.Labels,
 		Project: d.Config.Labels[projectLabel], Size: p.Size, MaxDuration: p.MaxDuration, Twin: twin,
-		HostNetwork: h.NetworkMode.IsHost(),
+		HostNetwork: h.NetworkMode.IsHost(), Restarts: !h.RestartPolicy.IsNone(),
 		Security: Security{
 			Privileged: h.Privileged, CapAdd: h.CapAdd, CapDrop: h.CapDrop, Init: h.Init != nil && *h.Init, User: d.Config.User,
 		},

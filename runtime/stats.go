@@ -107,6 +107,12 @@ func (s *Stats) measure(ctx context.Context) (types.StatsResponse, error) {
 	if err != nil {
 		return types.StatsResponse{}, err
 	}
+	if twin := s.engine.twinOf(r); twin != nil {
+		if more, err := twin.Stats(ctx, s.container.id); err == nil { // else it has just ended
+			reply.Cpu, reply.Memory, reply.Processes = reply.Cpu+more.Cpu, reply.Memory+more.Memory, reply.Processes+more.Processes
+			reply.ReadBytes, reply.WriteBytes = reply.ReadBytes+more.ReadBytes, reply.WriteBytes+more.WriteBytes
+		}
+	}
 	now := s.response(reply, r.Name)
 	s.last = &now
 	return now, nil

@@ -277,7 +277,11 @@ func (e *Engine) pause(ctx context.Context, name string, paused bool) error {
 }
 
 func (e *Engine) setPaused(ctx context.Context, c *container, d *definition, l *link, paused bool) error {
-	if err := l.Pause(ctx, c.id, paused); err != nil {
+	err := l.Pause(ctx, c.id, paused)
+	if twin := e.twinOf(c.record()); err == nil && twin != nil {
+		err = twin.Pause(ctx, c.id, paused)
+	}
+	if err != nil {
 		verb := "pause"
 		if !paused {
 			verb = "unpause"
@@ -295,7 +299,7 @@ func (e *Engine) setPaused(ctx context.Context, c *container, d *definition, l *
 		return nil
 	}
 	next.Status = status
-	err := e.commit(c, next)
+	err = e.commit(c, next)
 	c.mu.Unlock()
 	if err != nil {
 		return errors.Join(err, l.Pause(ctx, c.id, !paused))
