@@ -25,8 +25,7 @@ import (
 // offloading is what leads out of the sandbox.
 type offloading struct {
 	scheduler *offload.Scheduler
-	support   native.Support // what this machine lets native containers do
-	warnings  []string       // for `docker info`
+	status    [][2]string // for `docker info`
 }
 
 // offloadConfig is what the backends are made of.
@@ -54,7 +53,8 @@ func probe(ctx context.Context, executable, dataDir string) <-chan native.Suppor
 
 // open makes the backends that the policy names, and the one on this machine, which needs none.
 func (c offloadConfig) open() (*offloading, error) {
-	o := &offloading{support: <-c.support}
+	support := <-c.support
+	o := &offloading{status: status(support)}
 	policy, err := c.source.Policy()
 	if err != nil {
 		c.log.Error("the policy is wrong: native programs are refused until it is right", "error", err)
@@ -71,7 +71,7 @@ func (c offloadConfig) open() (*offloading, error) {
 	var backends []runtime.Backend
 	unavailable := map[string]string{}
 	for _, b := range configs {
-		driver, err := c.driver(b, o.support)
+		driver, err := c.driver(b, support)
 		if err != nil {
 			unavailable[b.Name] = err.Error()
 			c.log.Warn("a backend is not available", "backend", b.Name, "reason", err)
@@ -83,6 +83,29 @@ func (c offloadConfig) open() (*offloading, error) {
 	o.scheduler = offload.NewScheduler(offload.SchedulerConfig{
 		Source: c.source, Backends: backends, Unavailable: unavailable, Log: c.log})
 	return o, nil
+}
+
+// status says what native containers have on this machine.
+func status(s native.Support) [][2]string {
+	if s.Unavailable != "" {
+		return [][2]string{{"Native containers", "not available: " + s.Unavailable}}
+	}
+	as, root, network := "as root", "overlayfs", "available"
+	if s.Rootless {
+		as = "as an ordinary user, with one user in a container"
+	}
+	if s.NoOverlay != "" {
+		root = "copied, since overlayfs is not available: " + s.NoOverlay
+	}
+	if s.NoTun != "" {
+		network = "not available: " + s.NoTun
+	}
+	list := [][2]string{
+		{"Native containers", as}, {"Native root file systems", root}, {"Native limits", s.Limiting()}, {"Native networks", network}}
+	if s.NoSeccomp != "" {
+		list = append(list, [2]string{"Native seccomp", "not available: " + s.NoSeccomp})
+	}
+	return list
 }
 
 // driver makes the driver of a backend.

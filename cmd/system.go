@@ -108,7 +108,7 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	}
 	s.engine, err = runtime.New(ctx, runtime.Config{
 		DataDir: config.DataDir, InstanceID: instance, Version: Version, GitCommit: commit(), Log: log,
-		Backend: sandbox, Offload: offloading.scheduler, State: records, Images: images})
+		Backend: sandbox, Offload: offloading.scheduler, Status: offloading.status, State: records, Images: images})
 	if err != nil {
 		return s, err
 	}

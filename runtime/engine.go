@@ -34,6 +34,7 @@ type Config struct {
 	Log        *slog.Logger // nil discards
 	Backend    Backend      // the sandbox
 	Offload    Offloader    // nil: nothing leaves the sandbox
+	Status     [][2]string  // names and values for docker info
 	State      state.Store
 	Images     *imagestore.Store
 	// Egress decides whether a container may connect from this machine to an address, "ip:port", that is none of a container, or ask

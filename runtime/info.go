@@ -37,7 +37,7 @@ func (e *Engine) Version(context.Context) system.VersionResponse {
 func (e *Engine) Info(context.Context) (system.Info, error) {
 	info := system.Info{
 		ID: e.cfg.InstanceID, Images: len(e.cfg.Images.List()), Driver: driverName,
-		DriverStatus: [][2]string{{"Backend", e.cfg.Backend.Name()}},
+		DriverStatus: append([][2]string{{"Backend", e.cfg.Backend.Name()}}, e.cfg.Status...),
 		Plugins: system.PluginsInfo{
 			Volume: []string{volumeDriver}, Network: []string{"bridge", "host", "null"}, Log: []string{"json-file", "local", "none"}},
 		MemoryLimit: true, PidsLimit: true, CPUCfsPeriod: true, CPUCfsQuota: true,

@@ -25,10 +25,9 @@ const movedName = "moved"
 
 // twins is a container's way to native programs: nobody has asked yet, the server is asked, or there is a twin.
 type twins struct {
-	mu     sync.Mutex
-	twin   *twin
-	asked  *asked // nil while nobody waits
-	closed bool   // the run has ended
+	mu    sync.Mutex
+	twin  *twin
+	asked *asked // nil while nobody waits
 }
 
 // asked is a question to the server that processes wait for.
