@@ -80,7 +80,7 @@ func (e *Engine) listen(l *link) {
 	}()
 	for ctx.Err() == nil {
 		if err := e.receive(ctx, l); err != nil && ctx.Err() == nil {
-			e.log.Warn("events of an agent broke off", "agent", l.ID(), "error", err)
+			e.log.Debug("events of an agent broke off", "agent", l.ID(), "error", err)
 			select {
 			case <-time.After(retryEvents):
 			case <-ctx.Done():

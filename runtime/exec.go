@@ -246,7 +246,7 @@ func (e *Engine) execDetached(ctx context.Context, x *execution, opts ExecStartO
 		return err
 	}
 	e.execEvent(x, d, "exec_start: "+x.command())
-	err = e.onNative(ctx, x.container, d, func(l *link) error {
+	err = e.onNative(ctx, x.container, d, p, func(l *link) error {
 		pid, err := l.Exec(ctx, &agentpb.ExecRequest{Container: x.container.id, Exec: x.id, Process: p})
 		if err == nil {
 			x.runs(l, pid)
@@ -336,7 +336,7 @@ func (e *Engine) execAttached(ctx context.Context, x *execution, opts ExecStartO
 	e.execEvent(x, d, "exec_start: "+x.command())
 	q := &x.request
 	var stream *agent.Stream
-	err = e.onNative(ctx, x.container, d, func(l *link) (err error) {
+	err = e.onNative(ctx, x.container, d, p, func(l *link) (err error) {
 		stream, err = l.Attach(ctx, &agentpb.AttachOpen{
 			Container: x.container.id, Exec: x.id, Process: p, Stdin: q.AttachStdin, Output: q.AttachStdout || q.AttachStderr,
 		})

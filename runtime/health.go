@@ -171,13 +171,14 @@ func (e *Engine) runInside(ctx context.Context, c *container, d *definition, arg
 	if err != nil {
 		return 0, "", err
 	}
+	p := &agentpb.Process{
+		Args: args, Env: environment(d.Config.Hostname, false, d.Config.Env), Cwd: d.Config.WorkingDir, User: d.Config.User,
+	}
 	var stream *agent.Stream
 	var runs *link
-	err = e.onNative(ctx, c, d, func(l *link) (err error) {
+	err = e.onNative(ctx, c, d, p, func(l *link) (err error) {
 		runs = l
-		stream, err = l.Attach(ctx, &agentpb.AttachOpen{Container: c.id, Exec: id, Output: true, Process: &agentpb.Process{
-			Args: args, Env: environment(d.Config.Hostname, false, d.Config.Env), Cwd: d.Config.WorkingDir, User: d.Config.User,
-		}})
+		stream, err = l.Attach(ctx, &agentpb.AttachOpen{Container: c.id, Exec: id, Output: true, Process: p})
 		return err
 	})
 	var failure *agent.StartError

@@ -109,7 +109,7 @@ func (e *Engine) keepOpen(l *link, r *carrier) {
 			return
 		}
 		if ctx.Err() == nil {
-			e.log.Warn("the network of an agent broke off", "agent", l.ID(), "error", err)
+			e.log.Debug("the network of an agent broke off", "agent", l.ID(), "error", err)
 		}
 		if time.Since(began) > lastReopen {
 			pause = firstReopen

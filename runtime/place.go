@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/mount"
@@ -181,7 +180,7 @@ func (e *Engine) startPlaced(ctx context.Context, c *container, d *definition, s
 	if len(place.Backends) == 0 {
 		return started{}, &agent.StartError{Code: 126, Message: "the policy (" + place.Rule + ") wants this container offloaded, but " + place.Refusal}
 	}
-	p.Env = place.environment(p.Env)
+	p.Env = agent.FilterEnv(p.Env, place.DropEnv)
 	l, err := e.native(ctx, c, d, spec, place)
 	if err != nil {
 		return started{}, fmt.Errorf("offload: %w", err)
@@ -264,25 +263,7 @@ func (p Placement) promotes() bool { return p.Where == Auto && len(p.Backends) >
 
 // native is the placement as a cell is told it.
 func (p Placement) native() *agentpb.Native {
-	return &agentpb.Native{Promote: p.promotes(), Refusal: p.Refusal, Bash: p.NativeBash}
-}
-
-// environment is what of an environment leaves this machine.
-func (p Placement) environment(env []string) []string {
-	if len(p.DropEnv) == 0 {
-		return env
-	}
-	return slices.DeleteFunc(slices.Clone(env), func(variable string) bool {
-		name, _, _ := strings.Cut(variable, "=")
-		drop := false
-		for _, pattern := range p.DropEnv { // the last that matches decides
-			pattern, keep := strings.CutPrefix(pattern, "!")
-			if ok, err := path.Match(pattern, name); ok || err != nil {
-				drop = !keep || err != nil
-			}
-		}
-		return drop
-	})
+	return &agentpb.Native{Promote: p.promotes(), Refusal: p.Refusal, Bash: p.NativeBash, DropEnv: p.DropEnv}
 }
 
 // releaseLater ends what a container that has stopped holds of its backends, unless it runs again by then.

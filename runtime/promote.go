@@ -143,14 +143,25 @@ func (e *Engine) startTwin(ctx context.Context, c *container, d *definition) (*l
 	return twin, err
 }
 
-// onNative runs f with the agent for a further process of a container, and once more with that of its twin where the process
-// needs native programs and the policy lets it have them.
-func (e *Engine) onNative(ctx context.Context, c *container, d *definition, f func(*link) error) error {
+// onNative runs f, which starts p, with the agent for a further process of a container, and once more with that of its twin where
+// the process needs native programs and the policy lets it have them.
+func (e *Engine) onNative(ctx context.Context, c *container, d *definition, p *agentpb.Process, f func(*link) error) error {
+	all := p.Env
+	start := func(l *link) error {
+		if p.Env = all; l.backend != e.cfg.Backend {
+			place, err := e.place(ctx, c, d)
+			if err != nil {
+				return err
+			}
+			p.Env = agent.FilterEnv(all, place.DropEnv)
+		}
+		return f(l)
+	}
 	l := e.execAgent(c)
 	if l == nil {
 		return conflict("container %s is not running", c.id)
 	}
-	err := f(l)
+	err := start(l)
 	var failure *agent.StartError
 	if !errors.As(err, &failure) || failure.Native == "" {
 		return err
@@ -162,7 +173,7 @@ func (e *Engine) onNative(ctx context.Context, c *container, d *definition, f fu
 	if err := e.promote(ctx, l, c, failure.Native); err != nil {
 		return &agent.StartError{Code: failure.Code, Message: failure.Message + ": " + err.Error()}
 	}
-	return f(e.execAgent(c))
+	return start(e.execAgent(c))
 }
 
 // endTwin ends the twin of a container whose first process has ended, and with it all native programs.

@@ -73,7 +73,7 @@ type joined struct {
 // join runs a program in the twin until it ends.
 func (c *container) join(ctx context.Context, p *kernel.Process, t *twin, file string) (int, error) {
 	j := &joined{p: p, client: t.client, ids: [2]string{c.spec.GetId(), "native-" + newID()}}
-	request, files, err := j.describe(t, file)
+	request, files, err := j.describe(t, file, c.spec.GetNative().GetDropEnv())
 	defer j.close()
 	if err != nil {
 		return 126, err
@@ -109,11 +109,11 @@ func (c *container) join(ctx context.Context, p *kernel.Process, t *twin, file s
 
 // describe is the program as the twin is to start it. What is a file that both share is opened there, so that offsets and
 // O_APPEND are right; files are these, by descriptor.
-func (j *joined) describe(t *twin, file string) (*agentpb.Process, map[uint32]*kernel.File, error) {
+func (j *joined) describe(t *twin, file string, drop []string) (*agentpb.Process, map[uint32]*kernel.File, error) {
 	p, view := j.p, j.p.Files()
 	cred := view.Cred()
 	r := &agentpb.Process{
-		Args: p.Args(), Env: p.Env(), Cwd: view.Getwd(), Umask: uint32(view.Umask()) + 1,
+		Args: p.Args(), Env: agent.FilterEnv(p.Env(), drop), Cwd: view.Getwd(), Umask: uint32(view.Umask()) + 1,
 		User: strconv.FormatUint(uint64(cred.UID), 10) + ":" + strconv.FormatUint(uint64(cred.GID), 10),
 		Path: file,
 	}

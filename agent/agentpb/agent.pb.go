@@ -470,9 +470,10 @@ func (x *Container) GetEndpoints() []*Endpoint {
 // Native says what becomes of a native program that a process in the sandbox starts.
 type Native struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Promote       bool                   `protobuf:"varint,1,opt,name=promote,proto3" json:"promote,omitempty"` // ask the server for a twin; else it is error 126
-	Refusal       string                 `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`  // why not, and what would let it: the end of that error's text
-	Bash          bool                   `protobuf:"varint,3,opt,name=bash,proto3" json:"bash,omitempty"`       // bash is the image's own, not the sandbox's
+	Promote       bool                   `protobuf:"varint,1,opt,name=promote,proto3" json:"promote,omitempty"`               // ask the server for a twin; else it is error 126
+	Refusal       string                 `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`                // why not, and what would let it: the end of that error's text
+	Bash          bool                   `protobuf:"varint,3,opt,name=bash,proto3" json:"bash,omitempty"`                     // bash is the image's own, not the sandbox's
+	DropEnv       []string               `protobuf:"bytes,4,rep,name=drop_env,json=dropEnv,proto3" json:"drop_env,omitempty"` // patterns of variables that native programs do not get: see agent.FilterEnv
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -526,6 +527,13 @@ func (x *Native) GetBash() bool {
 		return x.Bash
 	}
 	return false
+}
+
+func (x *Native) GetDropEnv() []string {
+	if x != nil {
+		return x.DropEnv
+	}
+	return nil
 }
 
 // Endpoint is a container's place in a network.
@@ -3685,11 +3693,12 @@ const file_agent_proto_rawDesc = "" +
 	" \x03(\tR\tdnsSearch\x123\n" +
 	"\x06limits\x18\v \x01(\v2\x1b.sockerless.agent.v1.LimitsR\x06limits\x123\n" +
 	"\x06native\x18\f \x01(\v2\x1b.sockerless.agent.v1.NativeR\x06native\x12;\n" +
-	"\tendpoints\x18\r \x03(\v2\x1d.sockerless.agent.v1.EndpointR\tendpoints\"P\n" +
+	"\tendpoints\x18\r \x03(\v2\x1d.sockerless.agent.v1.EndpointR\tendpoints\"k\n" +
 	"\x06Native\x12\x18\n" +
 	"\apromote\x18\x01 \x01(\bR\apromote\x12\x18\n" +
 	"\arefusal\x18\x02 \x01(\tR\arefusal\x12\x12\n" +
-	"\x04bash\x18\x03 \x01(\bR\x04bash\"\x82\x01\n" +
+	"\x04bash\x18\x03 \x01(\bR\x04bash\x12\x19\n" +
+	"\bdrop_env\x18\x04 \x03(\tR\adropEnv\"\x82\x01\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\anetwork\x18\x01 \x01(\tR\anetwork\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +

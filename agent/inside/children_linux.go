@@ -152,11 +152,16 @@ func (c *children) killAll() {
 	}
 }
 
-// signalAll sends a signal to all processes of the container.
+// signalAll sends SIGKILL, SIGSTOP or SIGCONT to all processes of the container. The first process of a namespace stops them all
+// at one moment first, so that none of them starts another one meanwhile.
 func signalAll(s syscall.Signal) {
 	if os.Getpid() == 1 {
-		_ = syscall.Kill(-1, s) // ESRCH: there are none
-		return
+		_ = syscall.Kill(-1, syscall.SIGSTOP) // ESRCH: there are none
+		for _, p := range allProcesses() {
+			if p.foreign() {
+				_ = syscall.Kill(p.pid, syscall.SIGCONT) // ESRCH: it has just ended
+			}
+		}
 	}
 	for _, p := range containerProcesses() {
 		_ = syscall.Kill(p.pid, s) // ESRCH: it has just ended

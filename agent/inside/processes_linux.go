@@ -26,15 +26,19 @@ type processInfo struct {
 	uid, gid             uint32        // effective
 }
 
-// containerProcesses are the processes of the container, without this one: all that can be seen if this is the first
-// process of their namespace, else this one's descendants.
+// foreign tells of a process in this one's namespace whether it was put there from outside: so come the connections to the
+// agent, which must live on when the container is paused or ends.
+func (p processInfo) foreign() bool { return p.ppid == 0 && p.pid != os.Getpid() }
+
+// containerProcesses are the processes of the container, without this one: all that can be seen and are not foreign if this
+// is the first process of their namespace, else this one's descendants.
 func containerProcesses() []processInfo {
 	all := allProcesses()
 	self := os.Getpid()
 	if self == 1 {
 		list := all[:0]
 		for _, p := range all {
-			if p.pid != self {
+			if p.pid != self && !p.foreign() {
 				list = append(list, p)
 			}
 		}
