@@ -2,8 +2,10 @@ package inside
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -104,6 +106,11 @@ func (c *children) launch(name string, args []string, attr *syscall.ProcAttr, o 
 		signal.Ignore(o.ignored...)
 		defer c.restore(o.ignored)
 	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := inheritNothing(); err != nil {
+		return nil, err
+	}
 	pid, err := syscall.ForkExec(name, args, attr)
 	if err != nil {
 		return nil, err
@@ -111,6 +118,22 @@ func (c *children) launch(name string, args []string, attr *syscall.ProcAttr, o 
 	ours := &child{pid: pid, ended: make(chan syscall.WaitStatus, 1)}
 	c.own[pid] = ours
 	return ours, nil
+}
+
+// inheritNothing keeps from the children of the calling thread what capabilities the agent has beyond the container's: those
+// that they would inherit. The thread itself goes on to have them.
+func inheritNothing() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	err := unix.Capget(&header, &data[0])
+	if err == nil && (data[0].Inheritable != 0 || data[1].Inheritable != 0) {
+		data[0].Inheritable, data[1].Inheritable = 0, 0
+		err = unix.Capset(&header, &data[0])
+	}
+	if err != nil {
+		return fmt.Errorf("keep the agent's capabilities from the container: %w", err)
+	}
+	return nil
 }
 
 // restore undoes signal.Ignore. What comes in between is lost, as it is for any process that ignores a signal.

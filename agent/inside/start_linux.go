@@ -221,16 +221,32 @@ func startError(invoked, name string, err error) error {
 
 // credential is what a process has to change; nil where it is this one's already, which needs no privilege.
 func credential(who account.Account) *syscall.Credential {
-	groups, err := unix.Getgroups()
-	same := err == nil && len(groups) == len(who.Groups) && unix.Getuid() == int(who.UID) && unix.Getgid() == int(who.GID)
-	for i := range who.Groups {
-		same = same && groups[i] == int(who.Groups[i])
+	groups := allGroups(who)
+	own, err := unix.Getgroups()
+	same := unix.Getuid() == int(who.UID) && unix.Getgid() == int(who.GID)
+	// A user name space of one user only has no other groups either, and may not change them.
+	fixed := groupsAreFixed()
+	if !fixed {
+		same = same && err == nil && len(own) == len(groups)
+		for i := range groups {
+			same = same && own[i] == int(groups[i])
+		}
 	}
 	if same {
 		return nil
 	}
-	// A user name space of one user only has no other groups either, and may not change them.
-	return &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups, NoSetGroups: os.Getuid() != 0}
+	return &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: groups, NoSetGroups: fixed || os.Getuid() != 0}
+}
+
+// groupsAreFixed tells whether setgroups(2) is denied in this user name space: user_namespaces(7).
+func groupsAreFixed() bool {
+	text, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.HasPrefix(string(text), "deny")
+}
+
+// allGroups has the primary group among the supplementary ones, as Docker has it since CVE-2022-36109.
+func allGroups(who account.Account) []uint32 {
+	return append([]uint32{who.GID}, slices.DeleteFunc(slices.Clone(who.Groups), func(g uint32) bool { return g == who.GID })...)
 }
 
 // as runs f with the permissions that a user has on files.
@@ -241,7 +257,7 @@ func as(who account.Account, f func() error) error {
 	done := make(chan error)
 	go func() {
 		done <- onOwnThread(func() error {
-			groups := append([]uint32{who.GID}, who.Groups...)
+			groups := allGroups(who)
 			_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0)
 			_, _ = unix.SetfsgidRetGid(int(who.GID))
 			_, _ = unix.SetfsuidRetUid(int(who.UID))

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sockerless/sockerless/agent/inside"
 	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/offload/local"
 	"github.com/sockerless/sockerless/offload/native"
@@ -22,22 +21,38 @@ import (
 	"github.com/sockerless/sockerless/store/state"
 )
 
-// The test binary is the first stage of a native container, and the agent in it, when it is called as the server calls
-// itself.
+// agentVariable names the agent's program for the test binary that runs as another user.
+const agentVariable = "TEST_AGENT"
+
+// program is the agent, built once: the test binary itself cannot be it, since it may need libraries (-race).
+var program string
+
+// The test binary is the first stage of a native container when it is called as the server calls itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case "native-init":
-			os.Exit(native.Init())
-		case "agent":
-			if err := inside.Command(context.Background(), os.Args[2:], "test", os.Stderr); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			return
-		}
+	if len(os.Args) > 1 && os.Args[1] == "native-init" {
+		os.Exit(native.Init())
 	}
-	os.Exit(m.Run())
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	if program = os.Getenv(agentVariable); program != "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "agent")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "sockerless-agent")
+	build := exec.Command("go", "build", "-o", program, "../../agent/sockerless-agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the agent: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
 }
 
 // machine is this machine, with the containers of a data folder.
@@ -75,7 +90,7 @@ func (m *machine) Backend(t *testing.T) runtime.Backend {
 	driver := local.New(local.Config{
 		Native: config, Support: support, Images: m, Containers: containers, RuntimeDir: m.sockets,
 		Agent: func(string) (offload.AgentProgram, error) {
-			return offload.AgentProgram{Path: self, Arguments: []string{"agent"}, ID: "test"}, nil
+			return offload.AgentProgram{Path: program, ID: "test"}, nil
 		},
 	})
 	return &backend{offload.NewBackend("local", driver, offload.Config{
@@ -192,19 +207,21 @@ func TestConformanceAsUser(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	program := filepath.Join(dir, "local.test")
-	text, err := os.ReadFile(self) // the test's own binary may lie where only root gets
-	if err == nil {
-		err = os.WriteFile(program, text, 0o755)
+	test, agent := filepath.Join(dir, "local.test"), filepath.Join(dir, "sockerless-agent")
+	for to, from := range map[string]string{test: self, agent: program} { // they may lie where only root gets
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, text, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err == nil {
-		err = os.Chown(dir, nobody, nobody)
-	}
-	if err != nil {
+	if err := os.Chown(dir, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestConformance$")
-	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	cmd := exec.CommandContext(t.Context(), test, "-test.run=^TestConformance$")
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, agentVariable + "=" + agent}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("as uid %d: %v\n%s", nobody, err, out)

@@ -179,7 +179,7 @@ func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) 
 			Memory: c.GetLimits().GetMemory(), Pids: c.GetLimits().GetPids(), NanoCPUs: c.GetLimits().GetNanoCpus(),
 		},
 		Security: native.Security{
-			Privileged: sec.Privileged, CapAdd: sec.CapAdd, CapDrop: sec.CapDrop, NoNewPrivileges: sec.NoNewPrivileges,
+			Privileged: sec.Privileged, CapAdd: sec.CapAdd, CapDrop: sec.CapDrop, Keep: agentCaps, NoNewPrivileges: sec.NoNewPrivileges,
 			Unconfined: sec.Unconfined, SeccompProfile: sec.SeccompProfile,
 		},
 	}
@@ -203,6 +203,10 @@ func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) 
 	}
 	return spec, err
 }
+
+// agentCaps are what the agent needs, whatever its container has: it starts programs as any user, ends them, and unpacks
+// files of any owner and kind.
+var agentCaps = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "SETFCAP", "SETGID", "SETUID"}
 
 // insideRun is where a container has its run folder.
 const insideRun = "/.sockerless/run"
