@@ -66,7 +66,9 @@ func pushImages(host string) error {
 		"bb:latest":      func() (v1.Image, error) { return imageOf(v1.History{Comment: "Imported from -"}, nil, nil, imported) },
 		"debian:latest":  func() (v1.Image, error) { return imageOf(created, []string{"bash"}, []string{path}, debian) },
 		"python:latest":  func() (v1.Image, error) { return imageOf(created, []string{"python3"}, []string{path}, debian, python) },
-		"redis:latest":   func() (v1.Image, error) { return imageOf(created, []string{"redis-server"}, []string{path}, debian, redis) },
+		"redis:latest": func() (v1.Image, error) {
+			return imageOf(created, []string{"redis-server"}, []string{path}, debian, redis)
+		},
 	} {
 		img, err := image()
 		if err != nil {

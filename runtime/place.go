@@ -204,7 +204,7 @@ func (e *Engine) native(ctx context.Context, c *container, d *definition, spec *
 	r := c.record()
 	if e.home(c, r) == "" {
 		if err := e.handOver(ctx, c, d, spec, l); err != nil {
-			return nil, err
+			return nil, errors.Join(err, b.Release(context.WithoutCancel(ctx), c.id, true))
 		}
 	}
 	c.mu.Lock()
@@ -238,13 +238,15 @@ func (e *Engine) handOver(ctx context.Context, c *container, d *definition, spec
 	if err := to.OpenContainer(ctx, spec); err != nil {
 		return fmt.Errorf("open the container's files at %s: %w", to.backend.Name(), err)
 	}
-	changes, err := cell.Delta(ctx, c.id, false)
-	if err != nil {
-		return fmt.Errorf("read the container's changes: %w", err)
-	}
-	defer changes.Close()
-	if err := to.Put(ctx, &agentpb.PutOpen{Container: c.id, Path: "/", Layer: true}, changes); err != nil {
-		return fmt.Errorf("send the container's changes to %s: %w", to.backend.Name(), err)
+	if !spec.GetReadOnly() { // else nobody can have changed anything
+		changes, err := cell.Delta(ctx, c.id, false)
+		if err != nil {
+			return fmt.Errorf("read the container's changes: %w", err)
+		}
+		defer changes.Close()
+		if err := to.Put(ctx, &agentpb.PutOpen{Container: c.id, Path: "/", Layer: true}, changes); err != nil {
+			return fmt.Errorf("send the container's changes to %s: %w", to.backend.Name(), err)
+		}
 	}
 	if err := cell.CloseContainer(ctx, c.id); err != nil {
 		return fmt.Errorf("close the container's files in the sandbox: %w", err)

@@ -128,7 +128,8 @@ func (e *Engine) signal(ctx context.Context, c *container, d *definition, signal
 		return conflict("container %s is not running", c.id)
 	}
 	err := l.Signal(ctx, c.id, "", signal)
-	if errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) { // it has ended; its exit is on its way
+	if errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) || errdefs.IsUnavailable(err) {
+		// It has ended, with its agent perhaps; its exit is on its way.
 		return conflict("container %s is not running", c.id)
 	}
 	if err != nil {

@@ -220,6 +220,10 @@ func (c *container) wanted(target string) bool {
 
 func (c *container) moveOne(ctx context.Context, t *twin, o *rootfs.Overlay, at string, before func() error) (rootfs.DeltaStats, error) {
 	put := func(tar io.Reader) error {
+		if at == "/" && c.spec.GetReadOnly() { // but for mount points, which the twin has too, nothing can have changed
+			_, err := io.Copy(io.Discard, tar)
+			return err
+		}
 		return t.client.Put(ctx, &agentpb.PutOpen{Container: c.spec.GetId(), Path: at, Layer: true}, tar)
 	}
 	return o.Transfer(rootfs.Mark{}, put, func() (rootfs.FS, error) {
@@ -233,6 +237,9 @@ func (c *container) moveOne(ctx context.Context, t *twin, o *rootfs.Overlay, at 
 
 // send brings a twin that has files of its own up to date. t.sync is held, or the twin is nobody else's yet.
 func (c *container) send(ctx context.Context, t *twin) (rootfs.DeltaStats, error) {
+	if c.spec.GetReadOnly() {
+		return rootfs.DeltaStats{}, nil
+	}
 	r, w := io.Pipe()
 	sent := make(chan error, 1)
 	go func() {

@@ -10,6 +10,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
 	"github.com/sockerless/sockerless/offload"
@@ -24,31 +25,32 @@ const (
 	stateDir  = agentDir + "/run" // a volume of each task's own: it outlives the agent, not the task
 )
 
+// agentLabels are those of what is made for the tasks of all instances: the volume, and the container that keeps it.
+var agentLabels = map[string]string{"sockerless.agent": ""}
+
 // agentVolume returns the name of the volume with an agent, filled.
 func (d *Driver) agentVolume(ctx context.Context, image string, program offload.AgentProgram) (string, error) {
 	name := "sockerless-agent-" + program.ID
 	d.filling.Lock()
 	defer d.filling.Unlock()
-	if d.filled[name] {
+	_, err := d.docker.ContainerInspect(ctx, name, client.ContainerInspectOptions{}) // each time: it may have been pruned
+	if err == nil {
 		return name, nil
 	}
-	if _, err := d.docker.ContainerInspect(ctx, name, client.ContainerInspectOptions{}); err == nil {
-		d.filled[name] = true
-		return name, nil
-	} else if !cerrdefs.IsNotFound(err) {
+	if !cerrdefs.IsNotFound(err) {
 		return "", fmt.Errorf("look for the agent: %w", err)
 	}
 	if err := d.fillVolume(ctx, name, image, program.Path); err != nil {
 		return "", fmt.Errorf("bring the agent to the engine: %w", err)
 	}
-	d.filled[name] = true
 	return name, nil
 }
 
 func (d *Driver) fillVolume(ctx context.Context, name, image, program string) error {
 	created, err := d.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Config:     &container.Config{Image: image, Entrypoint: []string{agentPath}, Labels: d.labels("")},
-		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mountSpec{{Type: "volume", Source: name, Target: agentDir}}},
+		Config: &container.Config{Image: image, Entrypoint: []string{agentPath}, Labels: agentLabels},
+		HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mountSpec{{
+			Type: mount.TypeVolume, Source: name, Target: agentDir, VolumeOptions: &mount.VolumeOptions{NoCopy: true, Labels: agentLabels}}}},
 	})
 	if err != nil {
 		return err

@@ -5,5 +5,6 @@
 // on neither side. What a container does is the agent's, and packages offload and runtime know it.
 //
 // Start reading in driver.go. What always holds: what this driver makes has the labels of its instance, and nothing without
-// them is ever touched; a name follows from the attempt, so that a second Run of one attempt finds the first one's container.
+// them is ever touched, but for the agent's volume and the container that keeps it, which all instances share; a name follows
+// from the attempt, so that a second Run of one attempt finds the first one's container.
 package docker

@@ -58,9 +58,8 @@ type Driver struct {
 	docker *client.Client
 	same   bool // the engine is on this machine
 
-	filling sync.Mutex
-	filled  map[string]bool // agent volumes that are known to be there
-	loading sync.Mutex      // one image at a time: two loads of one image would send it twice
+	filling sync.Mutex // one agent at a time: two fillings of one volume would send it twice
+	loading sync.Mutex // one image at a time, as well
 }
 
 var (
@@ -88,7 +87,7 @@ func New(config Config) (*Driver, error) {
 	if s.SameMachine != nil {
 		same = *s.SameMachine
 	}
-	return &Driver{config: config, docker: docker, same: same, filled: map[string]bool{}}, nil
+	return &Driver{config: config, docker: docker, same: same}, nil
 }
 
 // Name is "docker".
@@ -196,7 +195,10 @@ func (d *Driver) container(s offload.Spec, program offload.AgentProgram, volume 
 		ExtraHosts: c.GetExtraHosts(), DNSSearch: c.GetDnsSearch(), LogConfig: container.LogConfig{Type: "none"},
 		Resources: container.Resources{NanoCPUs: int64(s.Task.Size.CPU * 1e9), Memory: s.Task.Size.Memory},
 	}
-	if d.config.Settings.Network != "" {
+	switch {
+	case s.Task.HostNetwork:
+		host.NetworkMode = "host"
+	case d.config.Settings.Network != "":
 		host.NetworkMode = container.NetworkMode(d.config.Settings.Network)
 	}
 	for _, server := range c.GetDns() {
@@ -254,11 +256,6 @@ func (d *Driver) mount(m *agentpb.Mount) (mountSpec, error) {
 		own.Type, own.Source = mount.TypeBind, m.GetSource()
 		return own, nil
 	}
-}
-
-// labels are those of what is made for all tasks.
-func (d *Driver) labels(instance string) map[string]string {
-	return map[string]string{"sockerless.agent": "", offload.TagInstance: instance}
 }
 
 // Connect opens a connection to the agent.

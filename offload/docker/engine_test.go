@@ -150,6 +150,7 @@ type machine struct {
 	dataDir  string
 	sockets  string
 	instance string
+	before   []string     // containers and volumes that are not of this machine
 	images   *image.Store // of the server that runs now
 }
 
@@ -166,6 +167,7 @@ func newMachine(t *testing.T, dataDir string) *machine {
 		t.Fatal(err)
 	}
 	m := &machine{t: t, docker: engine, settings: docker.Settings{Host: host}, dataDir: dataDir, sockets: sockets, instance: rand.Text()}
+	m.before = m.left()
 	t.Cleanup(func() {
 		driver := m.driver()
 		handles, err := driver.List(context.Background(), m.instance)
@@ -275,7 +277,7 @@ func (m *machine) Crash() {
 	}
 }
 
-// left is what the engine has but the agent's volumes and the containers that keep them.
+// left is what the engine has now, but the agent's volumes and the containers that keep them.
 func (m *machine) left() []string {
 	m.t.Helper()
 	containers, err := m.docker.ContainerList(context.Background(), client.ContainerListOptions{All: true})
@@ -293,5 +295,7 @@ func (m *machine) left() []string {
 	for _, v := range volumes.Items {
 		names = append(names, v.Name)
 	}
-	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, "sockerless-agent-") })
+	return slices.DeleteFunc(names, func(name string) bool {
+		return strings.HasPrefix(name, "sockerless-agent-") || slices.Contains(m.before, name)
+	})
 }
