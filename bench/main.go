@@ -17,24 +17,40 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 300, "repetitions of each call")
 	sleepers := flag.Int("sleepers", 1000, "sleeping containers to start")
+	only := flag.Bool("offload", false, "only what concerns native containers")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [-rounds N] [-sleepers N] BINARY")
+		fmt.Fprintln(os.Stderr, "usage: bench [-rounds N] [-sleepers N] [-offload] BINARY")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *rounds, *sleepers); err != nil {
+	if err := run(flag.Arg(0), *rounds, *sleepers, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(binary string, rounds, sleepers int) error {
+func run(binary string, rounds, sleepers int, only bool) error {
+	fmt.Printf("%-46s %10s %10s %10s\n", "", "min", "median", "p99")
+	if !only {
+		if err := onServer(binary, func(s *server) error { return sandbox(s, rounds, sleepers) }); err != nil {
+			return err
+		}
+	}
+	return onServer(binary, func(s *server) error { return offload(s, max(rounds/10, 5)) })
+}
+
+// onServer measures on a server of its own, so that no part is in the figures of another.
+func onServer(binary string, part func(*server) error) error {
 	s, err := startServer(binary)
 	if err != nil {
 		return err
 	}
 	defer s.stop()
-	fmt.Printf("%-46s %10s %10s %10s\n", "", "min", "median", "p99")
+	return part(s)
+}
+
+// sandbox prints what containers in the sandbox cost.
+func sandbox(s *server, rounds, sleepers int) error {
 	fmt.Printf("%-46s %10s\n", "server: start to first answer", round(s.started))
 	if err := measure("create + start + wait + rm of `true`", rounds, s.lifecycle); err != nil {
 		return err
@@ -101,9 +117,19 @@ func measure(what string, rounds int, call func() error) error {
 		}
 		times[i] = time.Since(began)
 	}
-	slices.Sort(times)
-	fmt.Printf("%-46s %10s %10s %10s\n", what, round(times[0]), round(times[len(times)/2]), round(times[len(times)*99/100]))
+	row(what, times)
 	return nil
+}
+
+// row prints what was measured; it sorts the times.
+func row(what string, times []time.Duration) {
+	slices.Sort(times)
+	fmt.Printf("%-46s %10s %10s %10s\n", what, round(times[0]), round(median(times)), round(times[len(times)*99/100]))
+}
+
+func median(times []time.Duration) time.Duration {
+	slices.Sort(times)
+	return times[len(times)/2]
 }
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }

@@ -80,8 +80,13 @@ func (s *server) call(method, path string, body, result any) error {
 }
 
 func (s *server) create(command ...string) (id string, err error) {
+	return s.new(map[string]any{"Image": "sockerless/base", "Cmd": command})
+}
+
+// new makes a container.
+func (s *server) new(config map[string]any) (id string, err error) {
 	var created struct{ ID string }
-	err = s.call("POST", "/containers/create", map[string]any{"Image": "sockerless/base", "Cmd": command}, &created)
+	err = s.call("POST", "/containers/create", config, &created)
 	return created.ID, err
 }
 
@@ -91,17 +96,38 @@ func (s *server) lifecycle() error {
 	if err != nil {
 		return err
 	}
+	return s.finish(id)
+}
+
+// finish starts a container, waits for its end and removes it.
+func (s *server) finish(id string) error {
 	if err := s.call("POST", "/containers/"+id+"/start", nil, nil); err != nil {
 		return err
 	}
+	if err := s.wait(id); err != nil {
+		return err
+	}
+	return s.call("DELETE", "/containers/"+id, nil, nil)
+}
+
+// wait waits for the end of a container, which must be a success.
+func (s *server) wait(id string) error {
 	var exit struct{ StatusCode int }
 	if err := s.call("POST", "/containers/"+id+"/wait", nil, &exit); err != nil {
 		return err
 	}
 	if exit.StatusCode != 0 {
-		return fmt.Errorf("true ended with %d", exit.StatusCode)
+		return fmt.Errorf("the container ended with %d", exit.StatusCode)
 	}
-	return s.call("DELETE", "/containers/"+id, nil, nil)
+	return nil
+}
+
+// hangUp closes the kept connection.
+func (s *server) hangUp() {
+	if s.conn != nil {
+		_ = s.conn.Close()
+		s.conn = nil
+	}
 }
 
 // exec runs a command (`true` if none is named) in a container and reads its stream to the end.
@@ -128,14 +154,8 @@ func (s *server) execOutput(container string, out io.Writer, command []string) (
 		return 0, err
 	}
 	reader := bufio.NewReaderSize(conn, 256<<10)
-	for { // the head of the answer
-		line, err := reader.ReadSlice('\n')
-		if err != nil {
-			return 0, err
-		}
-		if len(bytes.TrimSpace(line)) == 0 {
-			break
-		}
+	if err := skipHead(reader); err != nil {
+		return 0, err
 	}
 	n, err := io.Copy(out, reader)
 	if err != nil {
