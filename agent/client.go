@@ -49,6 +49,12 @@ func Dial(ctx context.Context, target, serverID string) (*Client, error) {
 	return c, nil
 }
 
+// Reach returns once the agent answers: it waits for one that cannot be reached until ctx ends.
+func (c *Client) Reach(ctx context.Context) error {
+	_, err := c.rpc.Hello(ctx, &agentpb.HelloRequest{Protocol: Protocol}, grpc.WaitForReady(true))
+	return fromStatus(err)
+}
+
 // ID is the agent's instance id.
 func (c *Client) ID() string { return c.hello.GetAgent() }
 

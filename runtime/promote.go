@@ -79,11 +79,17 @@ func (e *Engine) promote(ctx context.Context, cell *link, c *container, program 
 		return conflict("container %s is not running", c.id)
 	}
 	twin := e.twinOf(r)
+	if twin != nil && !twin.reached(ctx) {
+		e.loseTwin(c, twin)
+		twin = nil
+	}
 	if twin == nil {
 		if twin, err = e.startTwin(ctx, c, d); err != nil {
 			return err
 		}
 	}
+	ctx, stop := twin.life(ctx)
+	defer stop()
 	request := &agentpb.PromoteRequest{Container: c.id, Target: twin.Target(), Root: twin.backend.Root(c.id)}
 	reply, err := cell.Promote(ctx, request)
 	if err != nil {
@@ -102,6 +108,32 @@ func (e *Engine) promote(ctx context.Context, cell *link, c *container, program 
 	}
 	next.Promotion = p
 	return e.commit(c, next)
+}
+
+// life is a context that ends with an agent.
+func (l *link) life(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() { // ends with ctx
+		select {
+		case <-l.Done():
+			cancel(l.Err())
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// reached waits until an agent answers; false if it is gone instead.
+func (l *link) reached(ctx context.Context) bool {
+	ctx, stop := l.life(ctx)
+	defer stop()
+	for ctx.Err() == nil {
+		// A connection that breaks off is not the agent's end: whoever watches over it says that.
+		if err := l.Reach(ctx); !errdefs.IsUnavailable(err) {
+			return err == nil
+		}
+	}
+	return false
 }
 
 // startTwin gets a machine for the native programs of a container, and remembers it before anything goes there.

@@ -226,13 +226,21 @@ func (c *container) moveOne(ctx context.Context, t *twin, o *rootfs.Overlay, at 
 		}
 		return t.client.Put(ctx, &agentpb.PutOpen{Container: c.spec.GetId(), Path: at, Layer: true}, tar)
 	}
-	return o.Transfer(rootfs.Mark{}, put, func() (rootfs.FS, error) {
+	open := func() (rootfs.FS, error) {
 		to, err := rootfs.NewHostDir(filepath.Join(t.root, filepath.FromSlash(at)), rootfs.HostOptions{})
 		if err == nil && before != nil {
 			err = before()
 		}
 		return to, err
-	})
+	}
+	if o.Moved() { // with an earlier twin, which is gone: the files are there, or were a tmpfs of its
+		to, err := open()
+		if err != nil {
+			return rootfs.DeltaStats{}, err
+		}
+		return rootfs.DeltaStats{}, o.Move(to)
+	}
+	return o.Transfer(rootfs.Mark{}, put, open)
 }
 
 // send brings a twin that has files of its own up to date. t.sync is held, or the twin is nobody else's yet.
