@@ -62,7 +62,10 @@ func New(config Config) (*Host, error) {
 		h.cgroup = dir
 	}
 	h.connections = newConnections(config)
-	var err error
+	err := unignore()
+	if err != nil {
+		return nil, err
+	}
 	if h.children, err = newChildren(); err != nil {
 		return nil, err
 	}
