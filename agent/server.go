@@ -237,6 +237,10 @@ func (s *Server) Start(ctx context.Context, r *agentpb.StartRequest) (*agentpb.S
 // SpoolName is the file of a container's output in the container's directory.
 const SpoolName = "log"
 
+// MovedName is the file in a container's directory that says that its files are with its twin from now on. The cell makes it in
+// the moment in which it goes over, so that it is true whoever is killed when; the engine looks for it.
+const MovedName = "moved"
+
 // Exec runs a process with nothing attached.
 func (s *Server) Exec(ctx context.Context, r *agentpb.ExecRequest) (*agentpb.ExecReply, error) {
 	c, err := s.container(r.GetContainer())

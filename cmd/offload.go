@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -22,12 +21,6 @@ import (
 	"github.com/sockerless/sockerless/store/unpacked"
 )
 
-// offloading is what leads out of the sandbox.
-type offloading struct {
-	scheduler *offload.Scheduler
-	status    [][2]string // for `docker info`
-}
-
 // offloadConfig is what the backends are made of.
 type offloadConfig struct {
 	dataDir, runtimeDir, instance, executable string
@@ -35,7 +28,7 @@ type offloadConfig struct {
 	source  *offload.Source
 	state   state.Store // nil, as images, for a client that only asks what would be
 	images  *image.Store
-	support <-chan native.Support
+	support func() native.Support
 	log     *slog.Logger
 }
 
@@ -44,17 +37,28 @@ func nativeConfig(executable string) native.Config {
 	return native.Config{Executable: executable, Arguments: []string{"native-init"}}
 }
 
-// probe finds out, meanwhile, what native containers can have on this machine.
-func probe(ctx context.Context, executable, dataDir string) <-chan native.Support {
+// probe finds out what native containers can have on this machine, which takes as long as a start of one: nobody waits for it but
+// who asks. stop waits for its end.
+func probe(ctx context.Context, executable, dataDir string, log *slog.Logger) (support func() native.Support, stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
 	found := make(chan native.Support, 1)
-	go func() { found <- native.Probe(ctx, nativeConfig(executable), filepath.Join(dataDir, "containers")) }() // ends with ctx
-	return found
+	go func() { // ends with ctx
+		s := native.Probe(ctx, nativeConfig(executable), filepath.Join(dataDir, "containers"))
+		if s.Unavailable != "" && ctx.Err() == nil {
+			log.Warn("a backend is not available", "backend", offload.Local, "reason", s.Unavailable)
+		}
+		found <- s
+	}()
+	support = sync.OnceValue(func() native.Support { return <-found })
+	return support, func() error {
+		cancel()
+		support()
+		return nil
+	}
 }
 
 // open makes the backends that the policy names, and the one on this machine, which needs none.
-func (c offloadConfig) open() (*offloading, error) {
-	support := <-c.support
-	o := &offloading{status: status(support)}
+func (c offloadConfig) open() *offload.Scheduler {
 	policy, err := c.source.Policy()
 	if err != nil {
 		c.log.Error("the policy is wrong: native programs are refused until it is right", "error", err)
@@ -69,23 +73,28 @@ func (c offloadConfig) open() (*offloading, error) {
 		}
 	}
 	var backends []runtime.Backend
-	unavailable := map[string]string{}
+	unavailable, here := map[string]string{}, map[string]bool{}
 	for _, b := range configs {
-		driver, err := c.driver(b, support)
+		driver, err := c.driver(b)
 		if err != nil {
 			unavailable[b.Name] = err.Error()
 			c.log.Warn("a backend is not available", "backend", b.Name, "reason", err)
 			continue
 		}
+		here[b.Name] = b.Type == offload.Local
 		backends = append(backends, offload.NewBackend(b.Name, driver, offload.Config{
 			State: c.state, Instance: c.instance, RuntimeDir: c.runtimeDir, Price: b.Price, Log: c.log}))
 	}
-	o.scheduler = offload.NewScheduler(offload.SchedulerConfig{
-		Source: c.source, Backends: backends, Unavailable: unavailable, Log: c.log})
-	return o, nil
+	return offload.NewScheduler(offload.SchedulerConfig{
+		Source: c.source, Backends: backends, Log: c.log, Unavailable: func(name string) string {
+			if here[name] {
+				return c.support().Unavailable
+			}
+			return unavailable[name]
+		}})
 }
 
-// status says what native containers have on this machine.
+// status says, for docker info, what native containers have on this machine.
 func status(s native.Support) [][2]string {
 	if s.Unavailable != "" {
 		return [][2]string{{"Native containers", "not available: " + s.Unavailable}}
@@ -109,22 +118,19 @@ func status(s native.Support) [][2]string {
 }
 
 // driver makes the driver of a backend.
-func (c offloadConfig) driver(b offload.BackendConfig, support native.Support) (offload.Driver, error) {
+func (c offloadConfig) driver(b offload.BackendConfig) (offload.Driver, error) {
 	agents := offload.AgentPrograms(c.executable)
 	switch b.Type {
 	case offload.Local:
 		if err := b.Decode(&struct{}{}); err != nil {
 			return nil, err
 		}
-		if support.Unavailable != "" {
-			return nil, errors.New(support.Unavailable)
-		}
 		images, err := c.unpacked()
 		if err != nil {
 			return nil, err
 		}
 		return local.New(local.Config{
-			Native: nativeConfig(c.executable), Support: support, Images: images, Containers: filepath.Join(c.dataDir, "containers"),
+			Native: nativeConfig(c.executable), Support: c.support, Images: images, Containers: filepath.Join(c.dataDir, "containers"),
 			RuntimeDir: c.runtimeDir, Agent: agents}), nil
 	case "docker":
 		var settings docker.Settings

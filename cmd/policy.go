@@ -67,7 +67,7 @@ func policyCommand(ctx context.Context, s streams, args []string) error {
 	return e.print(s)
 }
 
-func explain(ctx context.Context, config *Config, labels map[string]string, name string, command []string) (*explanation, error) {
+func explain(ctx context.Context, config *Config, labels map[string]string, name string, command []string) (_ *explanation, err error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -77,12 +77,11 @@ func explain(ctx context.Context, config *Config, labels map[string]string, name
 	if err != nil {
 		return nil, err
 	}
-	out, err := offloadConfig{
+	support, stopProbe := probe(ctx, executable, config.DataDir, log)
+	defer func() { err = errors.Join(err, stopProbe()) }()
+	scheduler := offloadConfig{
 		dataDir: config.DataDir, runtimeDir: config.DataDir, executable: executable, source: source,
-		support: probe(ctx, executable, config.DataDir), log: log}.open()
-	if err != nil {
-		return nil, err
-	}
+		support: support, log: log}.open()
 	host := os.Getenv("DOCKER_HOST")
 	if host == "" {
 		host = config.Listen[0]
@@ -122,7 +121,7 @@ func explain(ctx context.Context, config *Config, labels map[string]string, name
 		return nil, fmt.Errorf("read the files of image %s (is --data-dir that of the server?): %w", name, err)
 	}
 	defer files.Close()
-	e := &explanation{Explanation: out.scheduler.Explain(image, labels, command)}
+	e := &explanation{Explanation: scheduler.Explain(image, labels, command)}
 	view := rootfs.NewTree(files, true).View(rootfs.Cred{})
 	finder := placement.Finder{Builtin: func(name string) bool { return builtins.Lookup(name) != nil }, NativeBash: e.NativeBash}
 	e.Plan = placement.Analyze(ctx, view, env, cwd, command, placement.Options{Finder: finder})

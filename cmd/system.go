@@ -62,7 +62,8 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	if err != nil {
 		return s, fmt.Errorf("find this program: %w", err)
 	}
-	support := probe(ctx, executable, config.DataDir) // takes as long as a start of a container
+	support, stopProbe := probe(ctx, executable, config.DataDir, log)
+	s.close = append(s.close, stopProbe)
 	instance, err := kept(in("instance"), func() string { return rand.Text() })
 	if err != nil {
 		return s, err
@@ -100,15 +101,12 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	if s.policy, err = offload.NewSource(config.file, log); err != nil {
 		log.Error("the policy is wrong: native programs are refused until it is right", "error", err)
 	}
-	offloading, err := offloadConfig{
+	scheduler := offloadConfig{
 		dataDir: config.DataDir, runtimeDir: cells, instance: instance, executable: executable,
 		source: s.policy, state: records, images: images, support: support, log: log}.open()
-	if err != nil {
-		return s, err
-	}
 	s.engine, err = runtime.New(ctx, runtime.Config{
 		DataDir: config.DataDir, InstanceID: instance, Version: Version, GitCommit: commit(), Log: log,
-		Backend: sandbox, Offload: offloading.scheduler, Status: offloading.status, State: records, Images: images})
+		Backend: sandbox, Offload: scheduler, Status: func() [][2]string { return status(support()) }, State: records, Images: images})
 	if err != nil {
 		return s, err
 	}

@@ -21,8 +21,9 @@ import (
 type SchedulerConfig struct {
 	Source   *Source
 	Backends []runtime.Backend // that are there, in the order in which they are preferred
-	// Unavailable are backends that cannot be used, by name, and why: local on a kernel without user namespaces.
-	Unavailable map[string]string
+	// Unavailable says why a backend cannot be used: local on a kernel without user namespaces; "" where it can. It is asked
+	// when a container is placed, not before. Nil: all can.
+	Unavailable func(name string) string
 	// Rounds is how often all backends are asked before a start fails for want of room; 3.
 	Rounds int
 	// Failures is after how many starts in a row that failed a backend is left alone for Cooldown; 5 and 1 min.
@@ -68,6 +69,9 @@ func NewScheduler(config SchedulerConfig) *Scheduler {
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.Unavailable == nil {
+		config.Unavailable = func(string) string { return "" }
 	}
 	s := &Scheduler{config: config, rounds: patience{
 		tries: config.Rounds, first: time.Second, cap: 10 * time.Second, clock: config.Clock, dice: newDice(config.Rand)}}
@@ -149,11 +153,11 @@ func (s *Scheduler) decide(r runtime.PlaceRequest) (Decision, error) {
 func (s *Scheduler) offers(policy *Policy) []offer {
 	var all []offer
 	for _, name := range policy.names() {
-		switch why := s.config.Unavailable[name]; {
-		case s.lane(name) != nil:
-			all = append(all, offer{name: name})
+		switch why := s.config.Unavailable(name); {
 		case why != "":
 			all = append(all, offer{name, why})
+		case s.lane(name) != nil:
+			all = append(all, offer{name: name})
 		case name == Local:
 			all = append(all, offer{name, "it is not on this system"})
 		default:

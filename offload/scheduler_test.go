@@ -367,7 +367,7 @@ func TestExplain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewScheduler(SchedulerConfig{Source: source, Backends: []runtime.Backend{&counted{name: "far"}}, Unavailable: map[string]string{"local": "no user namespaces"}})
+	s := NewScheduler(SchedulerConfig{Source: source, Backends: []runtime.Backend{&counted{name: "far"}}, Unavailable: func(name string) string { return map[string]string{"local": "no user namespaces"}[name] }})
 	e := s.Explain(runtime.Image{Name: "node:22", Platform: "linux/amd64"}, nil, []string{"npm", "test"})
 	if e.Error != "" || e.Place != runtime.Offloaded || e.Rule != "config.yaml:5" || len(e.Backends) != 2 || e.MaxDuration != "30m0s" || e.File != file {
 		t.Fatalf("%+v", e)

@@ -64,13 +64,14 @@ func (r *record) active() bool { return r.running() || r.Status == types.StateRe
 // definition is what a container was created as. It is read from the state when needed: ten thousand of them in memory
 // would be most of the server.
 type definition struct {
-	Path       string                               `json:"path"`
-	Args       []string                             `json:"args"`
-	Platform   string                               `json:"platform"`
-	Config     *types.Config                        `json:"config"`
-	HostConfig *types.HostConfig                    `json:"hostConfig"`
-	Mounts     []mountPoint                         `json:"mounts,omitempty"`
-	Networks   map[string]*network.EndpointSettings `json:"networks,omitempty"`
+	Path          string                               `json:"path"`
+	Args          []string                             `json:"args"`
+	Platform      string                               `json:"platform"`                // of the system alone, as Docker shows it
+	ImagePlatform string                               `json:"imagePlatform,omitempty"` // with the architecture
+	Config        *types.Config                        `json:"config"`
+	HostConfig    *types.HostConfig                    `json:"hostConfig"`
+	Mounts        []mountPoint                         `json:"mounts,omitempty"`
+	Networks      map[string]*network.EndpointSettings `json:"networks,omitempty"`
 }
 
 // container is a container in memory.

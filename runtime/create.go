@@ -141,7 +141,7 @@ func define(id string, opts CreateOptions, img *imagestore.Image) *definition {
 		c.Labels = map[string]string{}
 	}
 	command := slices.Concat(c.Entrypoint, c.Cmd)
-	d := &definition{Path: command[0], Args: command[1:], Platform: img.Spec.OS, Config: c, HostConfig: h}
+	d := &definition{Path: command[0], Args: command[1:], Platform: img.Spec.OS, ImagePlatform: imagePlatform(img), Config: c, HostConfig: h}
 	if d.Platform == "" {
 		d.Platform = "linux"
 	}

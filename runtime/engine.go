@@ -31,10 +31,10 @@ type Config struct {
 	Version    string // of this program
 	GitCommit  string
 	BuildTime  string
-	Log        *slog.Logger // nil discards
-	Backend    Backend      // the sandbox
-	Offload    Offloader    // nil: nothing leaves the sandbox
-	Status     [][2]string  // names and values for docker info
+	Log        *slog.Logger       // nil discards
+	Backend    Backend            // the sandbox
+	Offload    Offloader          // nil: nothing leaves the sandbox
+	Status     func() [][2]string // names and values for docker info; nil is none
 	State      state.Store
 	Images     *imagestore.Store
 	// Egress decides whether a container may connect from this machine to an address, "ip:port", that is none of a container, or ask

@@ -37,7 +37,7 @@ func (e *Engine) Version(context.Context) system.VersionResponse {
 func (e *Engine) Info(context.Context) (system.Info, error) {
 	info := system.Info{
 		ID: e.cfg.InstanceID, Images: len(e.cfg.Images.List()), Driver: driverName,
-		DriverStatus: append([][2]string{{"Backend", e.cfg.Backend.Name()}}, e.cfg.Status...),
+		DriverStatus: [][2]string{{"Backend", e.cfg.Backend.Name()}},
 		Plugins: system.PluginsInfo{
 			Volume: []string{volumeDriver}, Network: []string{"bridge", "host", "null"}, Log: []string{"json-file", "local", "none"}},
 		MemoryLimit: true, PidsLimit: true, CPUCfsPeriod: true, CPUCfsQuota: true,
@@ -55,6 +55,9 @@ func (e *Engine) Info(context.Context) (system.Info, error) {
 			InsecureRegistryCIDRs: []netip.Prefix{netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("127.0.0.0/8")},
 			IndexConfigs:          map[string]*registry.IndexInfo{"docker.io": {Name: "docker.io", Mirrors: []string{}, Secure: true, Official: true}},
 		},
+	}
+	if e.cfg.Status != nil {
+		info.DriverStatus = append(info.DriverStatus, e.cfg.Status()...)
 	}
 	if name, err := os.Hostname(); err == nil {
 		info.Name = name

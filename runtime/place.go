@@ -13,6 +13,7 @@ import (
 
 	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
+	imagestore "github.com/sockerless/sockerless/store/image"
 )
 
 // projectLabel is by what Compose marks the containers of a project.
@@ -20,13 +21,13 @@ const projectLabel = "com.docker.compose.project"
 
 // backend finds a backend by its name; "" is the sandbox.
 func (e *Engine) backend(name string) Backend {
+	if name == "" {
+		return e.cfg.Backend
+	}
 	for _, b := range e.backends() {
 		if b.Name() == name {
 			return b
 		}
-	}
-	if name == "" {
-		return e.cfg.Backend
 	}
 	return nil
 }
@@ -62,16 +63,12 @@ func (e *Engine) place(ctx context.Context, c *container, d *definition) (Placem
 	return p, nil
 }
 
-// movedName is the file in a container's directory that says that its files are with the backend of its twin from now on.
-// The cell makes it in the moment in which it goes over, so that it is true whoever is killed when.
-const movedName = "moved"
-
 // home is the name of the backend that has a container's files; "" is the sandbox.
 func (e *Engine) home(c *container, r *record) string {
 	if r.Home != "" || r.TwinBackend == "" {
 		return r.Home
 	}
-	if _, err := os.Stat(filepath.Join(e.directory(c.id), movedName)); err != nil {
+	if _, err := os.Stat(filepath.Join(e.directory(c.id), agent.MovedName)); err != nil {
 		return ""
 	}
 	return r.TwinBackend
@@ -102,11 +99,20 @@ func (e *Engine) checkPlace(ctx context.Context, c *container, d *definition) er
 
 // imageOf is a container's image as a backend is told it.
 func (e *Engine) imageOf(r *record, d *definition) Image {
-	i := Image{ID: r.ImageID, Name: r.Image, Platform: d.Platform}
-	if img, err := e.cfg.Images.Resolve(r.ImageID); err == nil && img.Spec.Architecture != "" { // else it was removed by force
-		i.Platform = path.Join(img.Spec.OS, img.Spec.Architecture, img.Spec.Variant)
+	i := Image{ID: r.ImageID, Name: r.Image, Platform: d.ImagePlatform}
+	if i.Platform != "" {
+		return i
+	}
+	i.Platform = d.Platform                                      // of a container that was made before definitions had it
+	if img, err := e.cfg.Images.Resolve(r.ImageID); err == nil { // else it was removed by force
+		i.Platform = imagePlatform(img)
 	}
 	return i
+}
+
+// imagePlatform is what an image runs on: "linux/arm64/v8".
+func imagePlatform(img *imagestore.Image) string {
+	return path.Join(img.Spec.OS, img.Spec.Architecture, img.Spec.Variant)
 }
 
 // size is what a container asks for of a machine.

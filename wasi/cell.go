@@ -32,7 +32,7 @@ var _ agent.Host = (*Cell)(nil)
 // NewCell makes a cell without containers.
 func NewCell() *Cell {
 	c := &Cell{
-		programs:   programs{shell: shellProgram, guest: guest.Main(guest.NewCache())},
+		programs:   newPrograms(shellProgram, guest.Main(guest.NewCache())),
 		memory:     machineMemory(),
 		needNative: func(string, string, string) {},
 		containers: map[string]*container{},

@@ -16,12 +16,7 @@ import (
 	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
 	"github.com/sockerless/sockerless/store/rootfs"
-	"github.com/sockerless/sockerless/wasi/placement"
 )
-
-// movedName is the file in a container's directory that says that its files are with its twin from now on; the engine looks
-// for it.
-const movedName = "moved"
 
 // twins is a container's way to native programs: nobody has asked yet, the server is asked, or there is a twin.
 type twins struct {
@@ -71,7 +66,7 @@ func (c *container) plan(view *rootfs.View, env, args []string) error {
 	if has {
 		return nil
 	}
-	plan := placement.Analyze(context.Background(), view, env, "", args, placement.Options{Finder: c.finder()})
+	plan := c.cell.programs.analyzer(c.spec.GetNative().GetBash()).Analyze(context.Background(), view, env, "", args)
 	switch {
 	case !plan.Native || len(plan.Programs) == 0:
 	case plan.Whole:
@@ -188,7 +183,7 @@ func (c *container) promote(ctx context.Context, r *agentpb.PromoteRequest) (*tw
 // move sends what was changed to the twin and goes over to the twin's files, in one step that no write can fall into.
 func (c *container) move(ctx context.Context, t *twin) (rootfs.DeltaStats, error) {
 	sent, err := c.moveOne(ctx, t, c.overlay, "/", func() error {
-		return os.WriteFile(filepath.Join(c.spec.GetDirectory(), movedName), []byte(t.target+"\n"), 0o600)
+		return os.WriteFile(filepath.Join(c.spec.GetDirectory(), agent.MovedName), []byte(t.target+"\n"), 0o600)
 	})
 	if err != nil {
 		return sent, err

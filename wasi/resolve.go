@@ -14,18 +14,34 @@ import (
 type programs struct {
 	shell kernel.Program
 	guest func(module []byte, p *kernel.Process) int
+	// Those who look ahead at what a process comes to: ownBash where an image's bash is not replaced.
+	plain, ownBash *placement.Analyzer
 }
 
-// finder knows what the sandbox has for a container.
-func (c *container) finder() placement.Finder {
-	return placement.Finder{
-		Builtin: func(name string) bool { return builtins.Lookup(name) != nil }, NativeBash: c.spec.GetNative().GetBash(),
+func newPrograms(shell kernel.Program, guest func(module []byte, p *kernel.Process) int) programs {
+	return programs{
+		shell: shell, guest: guest,
+		plain:   placement.New(placement.Options{Finder: finder(false)}),
+		ownBash: placement.New(placement.Options{Finder: finder(true)}),
 	}
+}
+
+func (r *programs) analyzer(nativeBash bool) *placement.Analyzer {
+	if nativeBash {
+		return r.ownBash
+	}
+	return r.plain
+}
+
+// finder knows what the sandbox has.
+func finder(nativeBash bool) placement.Finder {
+	return placement.Finder{Builtin: func(name string) bool { return builtins.Lookup(name) != nil }, NativeBash: nativeBash}
 }
 
 // resolve is the container's kernel.Resolver: what is native runs in its twin, if it may have one.
 func (c *container) resolve(files *rootfs.View, name string, args []string) (kernel.Program, []string, error) {
-	found, err := c.finder().Find(files, name, args)
+	native := c.spec.GetNative()
+	found, err := finder(native.GetBash()).Find(files, name, args)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -47,7 +63,6 @@ func (c *container) resolve(files *rootfs.View, name string, args []string) (ker
 	if real, err := files.Resolve(found.Path); err == nil {
 		found.Path = real
 	}
-	native := c.spec.GetNative()
 	if found.Own && native.GetPromote() {
 		return c.nativeProgram(found.Path, found.Why()), found.Args, nil
 	}

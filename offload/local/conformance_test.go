@@ -88,7 +88,7 @@ func (m *machine) Backend(t *testing.T) runtime.Backend {
 		t.Fatal(err)
 	}
 	driver := local.New(local.Config{
-		Native: config, Support: support, Images: m, Containers: containers, RuntimeDir: m.sockets,
+		Native: config, Support: func() native.Support { return support }, Images: m, Containers: containers, RuntimeDir: m.sockets,
 		Agent: func(string) (offload.AgentProgram, error) {
 			return offload.AgentProgram{Path: program, ID: "test"}, nil
 		},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"strconv"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -31,7 +32,7 @@ type Images interface {
 // Config is what the driver is made of.
 type Config struct {
 	Native  native.Config
-	Support native.Support // of this machine
+	Support func() native.Support // of this machine; it may be found out while the first who asks waits
 	Images  Images
 	// Containers is the folder in which each container has one of its id.
 	Containers string
@@ -71,7 +72,7 @@ func (d *Driver) Name() string { return "local" }
 // Limits are those of this machine: its own architecture.
 func (d *Driver) Limits() runtime.Limits {
 	l := runtime.Limits{Platforms: []string{"linux/" + goruntime.GOARCH}}
-	if d.config.Support.Rootless {
+	if d.config.Support().Rootless {
 		l.NoOtherUsers = "the server is an ordinary user's: a container has one user, root, who is that user"
 	}
 	return l
@@ -173,8 +174,8 @@ func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) 
 	spec := native.Spec{
 		ID: c.GetId(), Lower: lower, Dir: filepath.Join(dir, nativeName), Hostname: c.GetHostname(), Domainname: c.GetDomainname(),
 		ReadOnly: c.GetReadOnly(), Program: program.Path, Shared: run, HostNetwork: s.Task.HostNetwork,
-		Args: append(append([]string{"sockerless-agent"}, program.Arguments...), "--socket", insideRun+"/"+socketName, "--container", c.GetId(),
-			"--directory", insideRun, "--upper", "/.sockerless/upper", "--lower", "/.sockerless/lower", "--id", s.Agent.ID),
+		Args: append(append([]string{"sockerless-agent"}, program.Arguments...), "--socket", native.RunDir+"/"+socketName, "--container", c.GetId(),
+			"--directory", native.RunDir, "--upper", native.UpperDir, "--lower", native.LowerDir, "--id", s.Agent.ID),
 		Limits: native.Limits{
 			Memory: c.GetLimits().GetMemory(), Pids: c.GetLimits().GetPids(), NanoCPUs: c.GetLimits().GetNanoCpus(),
 		},
@@ -195,11 +196,11 @@ func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) 
 	if spec.Mounts, err = d.mounts(c, lower, filepath.Join(dir, etcName)); err != nil {
 		return none, err
 	}
-	if !s.Task.HostNetwork && d.config.Support.NoTun == "" { // else it has no network, and finds none when it connects
+	if !s.Task.HostNetwork && d.config.Support().NoTun == "" { // else it has no network, and finds none when it connects
 		spec.Tun, err = tun(c.GetEndpoints())
 	}
 	if spec.Tun != nil {
-		spec.Args = append(spec.Args, "--device", "3") // where package native hands it over
+		spec.Args = append(spec.Args, "--device", strconv.Itoa(native.Device))
 	}
 	return spec, err
 }
@@ -207,9 +208,6 @@ func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) 
 // agentCaps are what the agent needs, whatever its container has: it starts programs as any user, ends them, and unpacks
 // files of any owner and kind.
 var agentCaps = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "SETFCAP", "SETGID", "SETUID"}
-
-// insideRun is where a container has its run folder.
-const insideRun = "/.sockerless/run"
 
 // prepare makes a container's folders. What it has printed so far, in the sandbox, stays the beginning of its output.
 func (d *Driver) prepare(id, dir string) (run string, err error) {

@@ -18,7 +18,6 @@ const (
 	programPath = privateDir + "/agent"
 	ordersFd    = 3 // of the first stage: reads its stage
 	answerFd    = 4 // writes an answer; closed by a successful exec
-	tunFd       = 3 // of the program
 )
 
 // stage is what the first stage is told to do.
@@ -226,10 +225,10 @@ func (st *stage) lockDown(tun int) error {
 	}
 	first := uint(3)
 	if tun >= 0 {
-		if err := unix.Dup3(tun, tunFd, 0); err != nil {
+		if err := unix.Dup3(tun, Device, 0); err != nil {
 			return st.fail("hand over the network device", err, "")
 		}
-		first = tunFd + 1
+		first = Device + 1
 	}
 	if err := unix.CloseRange(first, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return st.fail("close files", err, "")

@@ -13,6 +13,15 @@ type Config struct {
 	Arguments  []string // without the name: "native-init"
 }
 
+// Where a container's program finds what is its own, inside.
+const (
+	privateDir = "/.sockerless"        // only root gets there
+	RunDir     = privateDir + "/run"   // Spec.Shared
+	UpperDir   = privateDir + "/upper" // what the container has changed, where its root is an overlay
+	LowerDir   = privateDir + "/lower" // the image's files, likewise
+	Device     = 3                     // descriptor of Spec.Tun
+)
+
 // Spec is a container.
 type Spec struct {
 	ID    string // for names of cgroups: letters, digits, "-", "_"

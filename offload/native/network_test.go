@@ -29,7 +29,7 @@ func TestTun(t *testing.T) {
 	raw, err := c.pidfd.SyscallConn()
 	must(t, err)
 	var fd int
-	must(t, raw.Control(func(pidfd uintptr) { fd, err = unix.PidfdGetfd(int(pidfd), tunFd, 0) }))
+	must(t, raw.Control(func(pidfd uintptr) { fd, err = unix.PidfdGetfd(int(pidfd), Device, 0) }))
 	must(t, err)
 	tun := os.NewFile(uintptr(fd), "tun")
 	defer tun.Close()

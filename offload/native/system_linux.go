@@ -11,7 +11,6 @@ import (
 )
 
 const (
-	privateDir = "/.sockerless" // of the program and its socket, in a container
 	noExecSuid = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
 )
 
@@ -218,16 +217,16 @@ func (st *stage) mountProgram(root rootDir) error {
 	}
 	if err == nil && st.Spec.Shared != "" {
 		if mount, err = bindMount(st.Spec.Shared, noExecSuid|unix.MOUNT_ATTR_NODEV); err == nil {
-			_, err = root.mountOn(mount, privateDir+"/run", true)
+			_, err = root.mountOn(mount, RunDir, true)
 		}
 	}
 	if st.overlaid { // so that the program finds what has changed without comparing all files
-		for name, source := range map[string]string{"upper": filepath.Join(st.Spec.Dir, upperDir), "lower": st.Spec.Lower} {
+		for at, source := range map[string]string{UpperDir: filepath.Join(st.Spec.Dir, upperDir), LowerDir: st.Spec.Lower} {
 			if err != nil {
 				break
 			}
 			if mount, err = bindMount(source, unix.MOUNT_ATTR_RDONLY|noExecSuid|unix.MOUNT_ATTR_NODEV); err == nil {
-				_, err = root.mountOn(mount, privateDir+"/"+name, true)
+				_, err = root.mountOn(mount, at, true)
 			}
 		}
 	}
