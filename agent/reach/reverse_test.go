@@ -326,11 +326,17 @@ func TestTokensOutliveTheServer(t *testing.T) {
 	}
 	second.expect(t, "task")
 	second.expect(t, "starting")
-	go func() {
-		for range failures {
+	heard := make(chan struct{})
+	defer close(heard)
+	go func() { // failures may still come when nobody wants to know
+		for {
+			select {
+			case <-failures:
+			case <-heard:
+				return
+			}
 		}
 	}()
-	defer close(failures)
 	sayAndHear(t, second.dial(t, "task"), "again")
 	starting, _ := second.agent(t, reach.ReverseConfig{Token: unused})
 	echo(t, starting)
