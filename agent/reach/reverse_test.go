@@ -77,12 +77,11 @@ func (s *server) agent(t testing.TB, config reach.ReverseConfig) (l net.Listener
 	if config.URL == "" {
 		config.URL = s.URL
 	}
-	over := make(chan struct{})
 	if config.Failed == nil {
 		config.Failed = func(err error) {
 			select {
 			case failures <- err:
-			case <-over:
+			case <-t.Context().Done(): // which comes before all cleaning up
 			}
 		}
 	}
@@ -90,10 +89,7 @@ func (s *server) agent(t testing.TB, config reach.ReverseConfig) (l net.Listener
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		close(over)
-		_ = l.Close()
-	})
+	t.Cleanup(func() { _ = l.Close() })
 	return l, failures
 }
 
