@@ -306,3 +306,21 @@ func TestAPanicIsTheErrorOfItsCallOnly(t *testing.T) {
 	}
 	start(t, c, 1, t.TempDir(), "p")
 }
+
+func TestConnectionClosedUnderACall(t *testing.T) {
+	c := serve(t, func(*process) int32 { return 0 })()
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Signal(t.Context(), "c", "", 9); !errdefs.IsUnavailable(err) {
+		t.Errorf("a signal: %v", err)
+	}
+	if _, err := c.Events(t.Context()); !errdefs.IsUnavailable(err) {
+		t.Errorf("events: %v", err)
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Signal(canceled, "c", "", 9); !errdefs.IsCanceled(err) {
+		t.Errorf("a canceled signal: %v", err)
+	}
+}

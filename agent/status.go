@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"io"
 
 	"github.com/containerd/errdefs/pkg/errgrpc"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -30,7 +32,24 @@ func toStatus(err error) error {
 	return errgrpc.ToGRPC(err)
 }
 
-// fromStatus is the reverse. The end of a stream, io.EOF, stays what it is.
+// unary and stream tell a call whose connection was closed under it from one that its caller has canceled.
+func unary(ctx context.Context, method string, request, reply any, c *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return unlessCanceled(ctx, invoke(ctx, method, request, reply, c, opts...))
+}
+
+func stream(ctx context.Context, d *grpc.StreamDesc, c *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := open(ctx, d, c, method, opts...)
+	return s, unlessCanceled(ctx, err)
+}
+
+func unlessCanceled(ctx context.Context, err error) error {
+	if status.Code(err) == codes.Canceled && ctx.Err() == nil {
+		return status.Error(codes.Unavailable, status.Convert(err).Message())
+	}
+	return err
+}
+
+// fromStatus is the reverse of toStatus. The end of a stream, io.EOF, stays what it is.
 func fromStatus(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
