@@ -99,6 +99,16 @@ type task struct {
 
 func newTask() *task { return &task{turn: make(chan struct{}, 1), ended: make(chan struct{})} }
 
+// hasEnded tells whether the platform has said that it has ended.
+func (t *task) hasEnded() bool {
+	select {
+	case <-t.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 func (t *task) lock(ctx context.Context) error {
 	if t.tryLock() {
 		return nil
@@ -224,9 +234,14 @@ func (b *Backend) acquire(ctx context.Context, t runtime.Task) (client *agent.Cl
 	resumed := k.intent.Attempt != ""
 	client, err = b.bring(ctx, k, t)
 	if err != nil {
-		b.discard(k)
 		var ended *EndedError
-		return nil, resumed && errors.As(err, &ended), fmt.Errorf("start a task on %s: %w", b.name, err)
+		useless = resumed && errors.As(err, &ended)
+		err = fmt.Errorf("start a task on %s: %w", b.name, err)
+		if b.keeps(k) { // its files are the container's
+			return nil, useless, errors.Join(err, b.park(context.WithoutCancel(ctx), k))
+		}
+		b.discard(k)
+		return nil, useless, err
 	}
 	return client, false, nil
 }
@@ -296,7 +311,7 @@ func (b *Backend) bring(ctx context.Context, k *task, t runtime.Task) (*agent.Cl
 		}
 	default: // it may have ended since
 		if statuses, err := b.driver.Describe(ctx, []Handle{*k.intent.Handle}); err == nil {
-			b.observe(k, statusOf(statuses, k.intent.Attempt))
+			b.observe(k, k.ended, statusOf(statuses, k.intent.Attempt))
 		}
 	}
 	b.poke()
@@ -419,6 +434,10 @@ func (b *Backend) restart(ctx context.Context, k *task) error {
 	})
 	err := b.calls.try(ctx, func(ctx context.Context) error { return restarter.Restart(ctx, *next.Handle) }, asTransient)
 	b.config.Failpoint("after restart")
+	if errdefs.IsNotFound(err) {
+		return errdefs.ErrFailedPrecondition.WithMessage(
+			"somebody has removed its task, and the container's files with it: remove the container, and create it again")
+	}
 	return err
 }
 

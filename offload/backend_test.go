@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/runtime"
 	"github.com/sockerless/sockerless/runtime/runtimetest"
 )
@@ -162,6 +163,94 @@ func TestParkAndRestart(t *testing.T) {
 	}
 	w.settle(b)
 	w.empty(b)
+}
+
+// meddling is a driver in whose Describe something happens between what it sees and its answer.
+type meddling struct {
+	restarting
+	meanwhile *func()
+}
+
+func (m meddling) Describe(ctx context.Context, handles []Handle) ([]Status, error) {
+	statuses, err := m.restarting.Describe(ctx, handles)
+	if f := *m.meanwhile; f != nil {
+		*m.meanwhile = nil
+		f()
+	}
+	return statuses, err
+}
+
+// TestLateStatus has the platform say that a task has ended when that was started again since.
+func TestLateStatus(t *testing.T) {
+	w := newWorld(t)
+	var meanwhile func()
+	w.driver = meddling{restarting{driver{w.platform}}, &meanwhile}
+	b, _ := w.server(true)
+	if _, err := b.Acquire(t.Context(), w.task("c")); err != nil {
+		t.Fatal(err)
+	}
+	w.platform.crash()
+	var second *agent.Client
+	meanwhile = func() {
+		err := b.Release(t.Context(), "c", false)
+		if err == nil {
+			second, err = b.Acquire(t.Context(), w.task("c"))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	b.poll(t.Context())
+	select {
+	case <-second.Done():
+		t.Errorf("the agent that runs is gone: %v", second.Err())
+	default:
+	}
+	if live, left, ever := w.platform.count("c"); live != 1 || left != 1 || ever != 1 {
+		t.Errorf("%d run, %d are left, of %d", live, left, ever)
+	}
+}
+
+// refusing is a driver that does not start a task again for a while.
+type refusing struct {
+	restarting
+	err *error
+}
+
+func (r refusing) Restart(ctx context.Context, h Handle) error {
+	if *r.err != nil {
+		return *r.err
+	}
+	return r.restarting.Restart(ctx, h)
+}
+
+// TestRestartThatFails keeps the files of a container for the next try.
+func TestRestartThatFails(t *testing.T) {
+	w := newWorld(t)
+	var failure error
+	w.driver = refusing{restarting{driver{w.platform}}, &failure}
+	b, _ := w.server(true)
+	if _, err := b.Acquire(t.Context(), w.task("c")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Release(t.Context(), "c", false); err != nil {
+		t.Fatal(err)
+	}
+	failure = errdefs.ErrUnavailable.WithMessage("no room today")
+	if _, err := b.Acquire(t.Context(), w.task("c")); !errdefs.IsUnavailable(err) {
+		t.Errorf("got %v", err)
+	}
+	failure = errdefs.ErrNotFound.WithMessage("no such task")
+	if _, err := b.Acquire(t.Context(), w.task("c")); !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), "create it again") {
+		t.Errorf("got %v", err)
+	}
+	failure = nil
+	if _, err := b.Acquire(t.Context(), w.task("c")); err != nil {
+		t.Fatal(err)
+	}
+	if live, left, ever := w.platform.count("c"); live != 1 || left != 1 || ever != 1 {
+		t.Errorf("%d run, %d are left, of %d", live, left, ever)
+	}
 }
 
 func TestCapacityLeavesNothing(t *testing.T) {

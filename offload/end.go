@@ -34,8 +34,7 @@ func (b *Backend) Release(ctx context.Context, container string, forget bool) er
 			k.unlock()
 			return b.Release(ctx, container, forget)
 		}
-		_, restarts := b.driver.(Restarter)
-		park := restarts && !forget && k.intent.Handle != nil && k.intent.Ready
+		park := !forget && b.keeps(k)
 		if !park {
 			b.moveToEnding(k)
 		}
@@ -142,6 +141,12 @@ func (b *Backend) discard(k *task) {
 	})
 }
 
+// keeps tells whether a task has files of its container that a restart goes on with.
+func (b *Backend) keeps(k *task) bool {
+	_, restarts := b.driver.(Restarter)
+	return restarts && k.intent.Handle != nil && k.intent.Ready
+}
+
 // park stops a task and keeps its files for a restart; its turn is held.
 func (b *Backend) park(ctx context.Context, k *task) error {
 	b.shutdown(ctx, k, errReleased)
@@ -188,9 +193,7 @@ func (b *Backend) shutdown(ctx context.Context, k *task, why error) {
 	if k.client == nil {
 		return
 	}
-	select {
-	case <-k.ended: // there is nobody to ask
-	default:
+	if !k.hasEnded() { // else there is nobody to ask
 		asking, cancel := context.WithTimeout(ctx, shutdownTime)
 		ended := k.ended
 		go func() { // ends with the call
@@ -254,9 +257,7 @@ func (b *Backend) advance(ctx context.Context, k *task) error {
 			return b.drop(ctx, k)
 		}
 	}
-	select {
-	case <-k.ended:
-	default:
+	if !k.hasEnded() {
 		stopped, err := b.stopTask(ctx, k)
 		if err != nil || !stopped {
 			return err
@@ -291,7 +292,7 @@ func (b *Backend) stopTask(ctx context.Context, k *task) (bool, error) {
 		return false, nil
 	}
 	b.poke()
-	return b.observe(k, statusOf(statuses, k.intent.Attempt)), nil
+	return b.observe(k, k.ended, statusOf(statuses, k.intent.Attempt)), nil
 }
 
 // drop forgets a task of which nothing is left.

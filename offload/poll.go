@@ -69,12 +69,12 @@ func (b *Backend) watched() []*task {
 func (b *Backend) poll(ctx context.Context) {
 	tasks := b.watched()
 	var handles []Handle
-	known := map[*task]string{}
+	known, lives := map[*task]string{}, map[*task]chan struct{}{}
 	b.mu.Lock()
 	for _, k := range tasks {
 		if k.intent.Handle != nil {
 			handles = append(handles, *k.intent.Handle)
-			known[k] = k.intent.Attempt
+			known[k], lives[k] = k.intent.Attempt, k.ended
 		}
 	}
 	b.mu.Unlock()
@@ -103,7 +103,7 @@ func (b *Backend) poll(ctx context.Context) {
 		case attempt == "":
 			b.resume(ctx, k)
 		case asked[attempt]:
-			ended := b.observe(k, statusOf(statuses, attempt))
+			ended := b.observe(k, lives[k], statusOf(statuses, attempt))
 			b.react(ctx, k, ended)
 		}
 	}
@@ -119,11 +119,15 @@ func statusOf(statuses []Status, attempt string) Status {
 }
 
 // observe takes what the platform says of a task, and tells whether that has ended. A task that is missing has ended
-// only after a while: platforms are late to know what they have just started.
-func (b *Backend) observe(k *task, s Status) bool {
+// only after a while: platforms are late to know what they have just started. life is the task's ended of when the platform was
+// asked: what it said of a task that was started again since is of no use.
+func (b *Backend) observe(k *task, life chan struct{}, s Status) bool {
 	now := b.config.Clock.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if k.ended != life {
+		return false
+	}
 	switch s.State {
 	case Missing:
 		if k.missingSince.IsZero() {
@@ -174,12 +178,11 @@ func (b *Backend) resume(ctx context.Context, k *task) {
 // gone tells the engine that a task has ended by itself, and clears it away, or keeps its files; its turn is held.
 func (b *Backend) gone(ctx context.Context, k *task) {
 	b.mu.Lock()
-	if b.current[k.intent.Container] != k || k.intent.Parked {
+	if b.current[k.intent.Container] != k || k.intent.Parked || !k.hasEnded() {
 		b.mu.Unlock()
 		return
 	}
-	_, restarts := b.driver.(Restarter)
-	park := restarts && k.intent.Ready && k.status.State == Stopped
+	park := b.keeps(k) && k.status.State == Stopped
 	if !park {
 		b.moveToEnding(k)
 	}
