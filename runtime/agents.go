@@ -28,7 +28,7 @@ type link struct {
 func (e *Engine) link(client *agent.Client, b Backend) (*link, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if l := e.agents[client.ID()]; l != nil {
+	if l := e.agents[client.ID()]; l != nil && l.Client == client { // else a task was started again, and that agent is gone
 		return l, nil
 	}
 	if e.closed {
@@ -238,9 +238,16 @@ func (e *Engine) afterStart(c *container, f func()) {
 
 // agentGone reports the containers of an agent dead.
 func (e *Engine) agentGone(l *link) {
+	defer l.becomeReady()
 	e.mu.Lock()
-	delete(e.agents, l.ID())
+	replaced := e.agents[l.ID()] != l
+	if !replaced {
+		delete(e.agents, l.ID())
+	}
 	e.mu.Unlock()
+	if replaced {
+		return // what the agent had has ended before
+	}
 	why := "its " + l.backend.Name() + " agent ended"
 	if err := l.Err(); err != nil {
 		why += ": " + err.Error()
@@ -262,7 +269,6 @@ func (e *Engine) agentGone(l *link) {
 		e.loseExecs(c, l)
 		e.lost(c, r, why)
 	}
-	l.becomeReady()
 }
 
 // lost ends the run of a container whose agent is gone.

@@ -35,6 +35,7 @@ func (e *Engine) files(ctx context.Context, c *container) (*link, error) {
 	if c.isRemoving() {
 		return nil, notFound("No such container: %s", c.id)
 	}
+	e.releaseRun(c)
 	d, err := e.definition(c)
 	if err != nil {
 		return nil, err

@@ -91,6 +91,7 @@ type container struct {
 	cached      weak.Pointer[definition]
 	starting    int64                 // number of the run that is being started; 0: none
 	early       []func()              // what came from the agent before the start was recorded
+	unreleased  bool                  // its last run holds something of a backend
 	removing    bool                  // a removal is under way
 	dying       bool                  // it has ended and goes by --rm as soon as its output is delivered
 	removed     bool                  // the record is gone

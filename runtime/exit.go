@@ -47,6 +47,9 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 	next.Run, next.Agent = run, agentID
 	twin := e.twinOf(r)
 	next.Twin, next.Home = "", e.home(c, r)
+	if next.Home != "" {
+		next.Agent = "" // it ends, or is a cell whose files have gone over to the twin
+	}
 	if next.StartedAt.IsZero() || run > r.Run {
 		next.StartedAt = x.at
 	}
@@ -82,7 +85,10 @@ func (e *Engine) exited(c *container, agentID string, run int64, x exit) error {
 	if twin != nil {
 		e.endTwin(c, twin)
 	}
-	if !gone {
+	if cell := e.agentOf(r); cell != nil && next.Home != "" && cell.backend == e.cfg.Backend {
+		e.closeOn(c, cell)
+	}
+	if !gone && (!again || twin != nil) { // else the next run is on the same agent
 		e.releaseLater(c)
 	}
 	further := []string{"execDuration", seconds(max(ran, 0)), "exitCode", strconv.Itoa(x.code)}

@@ -274,17 +274,30 @@ func (p Placement) native() *agentpb.Native {
 	return &agentpb.Native{Promote: p.promotes(), Refusal: p.Refusal, Bash: p.NativeBash, DropEnv: p.DropEnv}
 }
 
-// releaseLater ends what a container that has stopped holds of its backends, unless it runs again by then.
+// releaseLater ends what a run that has ended holds of its backends. Whoever uses the container before that does it first.
 func (e *Engine) releaseLater(c *container) {
+	c.mu.Lock()
+	c.unreleased = true
+	c.mu.Unlock()
 	e.spawn(func() {
 		c.op.Lock()
 		defer c.op.Unlock()
-		r := c.record()
-		if r.active() || c.isRemoving() {
-			return
-		}
-		e.letGo(c, r, false)
+		e.releaseRun(c)
 	})
+}
+
+// releaseRun ends what the last run of a container holds of its backends, once. c.op is held.
+func (e *Engine) releaseRun(c *container) {
+	r := c.record()
+	c.mu.Lock()
+	due := c.unreleased && !r.running() && !c.removing && !c.dying && !c.removed
+	if due {
+		c.unreleased = false
+	}
+	c.mu.Unlock()
+	if due {
+		e.letGo(c, r, false)
+	}
 }
 
 // letGo ends what a container holds of its backends; with forget its files there go too. c.op is held.

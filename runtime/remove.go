@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -100,12 +101,10 @@ func (e *Engine) remove(c *container, opts RemoveOptions) error {
 		return err
 	}
 	ctx := context.WithoutCancel(e.ctx)
-	closed := make(chan error, 1)
+	var closing sync.WaitGroup
 	r := c.record()
 	if l := e.agentOf(r); l != nil {
-		go func() { closed <- l.CloseContainer(ctx, c.id) }() // waited for below
-	} else {
-		closed <- nil
+		closing.Go(func() { e.closeOn(c, l) })
 	}
 	var volumes []string
 	if opts.Volumes && slices.ContainsFunc(d.Mounts, func(m mountPoint) bool { return m.Anonymous }) {
@@ -118,9 +117,7 @@ func (e *Engine) remove(c *container, opts RemoveOptions) error {
 		changes = append(changes, state.Delete(volumeKey+name))
 	}
 	err = e.cfg.State.Update(ctx, changes...)
-	if closeErr := <-closed; closeErr != nil && !errdefs.IsNotFound(closeErr) && !errdefs.IsUnavailable(closeErr) {
-		e.log.Warn("close a container on its agent", "container", c.id, "error", closeErr)
-	}
+	closing.Wait()
 	if err != nil {
 		return fmt.Errorf("store removal: %w", err)
 	}
@@ -143,6 +140,14 @@ func (e *Engine) remove(c *container, opts RemoveOptions) error {
 		e.log.Warn("remove files of a container", "container", c.id, "error", err)
 	}
 	return nil
+}
+
+// closeOn lets an agent forget a container that does not run.
+func (e *Engine) closeOn(c *container, l *link) {
+	err := l.CloseContainer(context.WithoutCancel(e.ctx), c.id)
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsUnavailable(err) {
+		e.log.Warn("close a container on its agent", "container", c.id, "agent", l.ID(), "error", err)
+	}
 }
 
 // forget drops a container from memory, with its execs.

@@ -50,6 +50,7 @@ func (c *container) isRemoving() bool {
 // start runs a container's first process. c.op is held.
 func (e *Engine) start(ctx context.Context, c *container, byPolicy bool) error {
 	c.cancelRestart()
+	e.releaseRun(c)
 	d, err := e.definition(c)
 	if err != nil {
 		return err
@@ -153,6 +154,9 @@ func (e *Engine) startFailed(c *container, d *definition, cause error) error {
 		next.Status = types.StateExited
 	}
 	next.ExitCode, next.Error, next.Pid = code, cause.Error(), 0
+	if next.Home != "" {
+		next.Agent = "" // it ends
+	}
 	err := e.commit(c, next)
 	c.mu.Unlock()
 	if err != nil {

@@ -115,6 +115,7 @@ func (e *Engine) endRestarting(c *container, d *definition) error {
 	if err != nil {
 		return err
 	}
+	e.releaseLater(c)
 	c.notifyExit()
 	e.containerEvent(c, d, events.ActionStop)
 	return nil
