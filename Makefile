@@ -39,8 +39,8 @@ test-race: tools ## the packages in which goroutines meet, under the race detect
 tools: ## install what the tests compare with
 	@e2e/install-tools
 
-oracle: ## run the same scripts against a real dockerd 28 (needs root on Debian)
-	e2e/dockerd e2e/.cache/dockerd $(GO) test -tags oracle ./e2e -run TestDockerd -count=1
+oracle: tools ## run the same scripts against a real dockerd 28, and the backend docker on it (needs root on Debian)
+	e2e/dockerd e2e/.cache/dockerd sh -c '$(GO) test -tags oracle ./e2e -run TestDockerd -count=1 && $(GO) test -tags oracle ./offload/docker -count=1'
 
 bench: build ## medians of what counts
 	$(GO) run ./bench $(BENCHFLAGS) $(BIN)

@@ -6,18 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
-	"github.com/rogpeppe/go-internal/testscript"
 )
-
-// sameScripts are those that a real dockerd must pass too: what they want is what Docker does. The others are about our
-// own server: its end, its configuration, its embedded image, its registry errors.
-var sameScripts = []string{"run", "detached", "exec", "cp", "list", "mounts", "tty"}
 
 // TestDockerd runs the scripts against the dockerd at SOCKERLESS_DOCKERD (unix:///…), to see that the scripts are right:
 // `make oracle` starts one. An image of Debian's packages stands for sockerless/base there.
@@ -52,27 +46,6 @@ func TestDockerd(t *testing.T) {
 	load("busybox", registryHost+"/busybox:latest")
 	load("debian", registryHost+"/debian:latest", "sockerless/base:latest")
 	for _, script := range sameScripts { // one after another: they share an engine
-		t.Run(script, func(t *testing.T) { runOnDockerd(t, host, script) })
+		t.Run(script, func(t *testing.T) { runScript(t, host, script) })
 	}
-}
-
-// runOnDockerd runs a script, and removes its containers.
-func runOnDockerd(t *testing.T, host, script string) {
-	testscript.Run(t, testscript.Params{
-		Files: []string{filepath.Join("testdata", script+".txtar")},
-		Setup: func(env *testscript.Env) error {
-			env.Defer(func() {
-				ids, err := exec.Command("docker", "-H", host, "ps", "-aq").Output()
-				if err == nil && len(ids) > 0 {
-					err = exec.Command("docker", append([]string{"-H", host, "rm", "-fv"}, strings.Fields(string(ids))...)...).Run()
-				}
-				if err != nil {
-					env.T().Fatal("remove the script's containers: ", err)
-				}
-			})
-			setEnvironment(env, host)
-			return nil
-		},
-		Cmds: commands,
-	})
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ import (
 // debianBase is what the image "debian" is made of: the packages of a minimal Debian, unpacked and not configured.
 var debianBase = []string{
 	"base-files", "base-passwd", "bash", "bsdutils", "coreutils", "dash", "debianutils", "diffutils", "findutils",
-	"grep", "gzip", "hostname", "libacl1", "libattr1", "libc6", "libc-bin", "libgmp10", "libpcre2-8-0", "libproc2-0", "libsystemd0", "libcap2", "libgcrypt20", "libgpg-error0", "liblz4-1", "liblzma5", "libzstd1", "libselinux1", "libssl3",
+	"grep", "gzip", "hostname", "libacl1", "libattr1", "libc6", "libc-bin", "libcrypt1", "libgmp10", "libpcre2-8-0", "libproc2-0", "libsystemd0", "libcap2", "libgcrypt20", "libgpg-error0", "liblz4-1", "liblzma5", "libzstd1", "libselinux1", "libssl3",
 	"libtinfo6", "mawk", "ncurses-base", "perl-base", "procps", "sed", "tar", "util-linux", "zlib1g",
 }
 
@@ -31,7 +32,7 @@ var debianBase = []string{
 var (
 	pythonPackages = []string{
 		"python3-minimal", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libexpat1", "libsqlite3-0", "libffi8",
-		"libbz2-1.0", "libdb5.3", "libuuid1", "media-types", "netbase", "libncursesw6", "libreadline8", "libcrypt1", "libtirpc3", "libnsl2",
+		"libbz2-1.0", "libdb5.3", "libuuid1", "media-types", "netbase", "libncursesw6", "libreadline8", "libtirpc3", "libnsl2",
 	}
 	redisPackages = []string{"redis-server", "redis-tools", "libatomic1", "libgcc-s1", "libstdc++6", "libjemalloc2", "liblzf1"}
 )
@@ -47,15 +48,15 @@ func pushImages(host string) error {
 	if err != nil {
 		return fmt.Errorf("build image busybox: %w", err)
 	}
-	debian, err := debianRoot(debianBase, map[string]string{"./bin/sh": "dash", "./usr/bin/awk": "mawk"})
+	debian, err := debianLayer(debianBase, map[string]string{"./bin/sh": "dash", "./usr/bin/awk": "mawk"})
 	if err != nil {
 		return fmt.Errorf("build image debian: %w", err)
 	}
-	python, err := debianRoot(pythonPackages, map[string]string{"./usr/bin/python3": "python3.11"})
+	python, err := debianLayer(pythonPackages, map[string]string{"./usr/bin/python3": "python3.11"})
 	if err != nil {
 		return fmt.Errorf("build image python: %w", err)
 	}
-	redis, err := debianRoot(redisPackages, nil)
+	redis, err := debianLayer(redisPackages, nil)
 	if err != nil {
 		return fmt.Errorf("build image redis: %w", err)
 	}
@@ -86,13 +87,10 @@ func pushImages(host string) error {
 }
 
 // imageOf makes an image of some layers, the lowest first.
-func imageOf(history v1.History, cmd, env []string, layerTars ...[]byte) (v1.Image, error) {
+func imageOf(history v1.History, cmd, env []string, layers ...v1.Layer) (v1.Image, error) {
 	img := empty.Image
-	for _, layerTar := range layerTars {
-		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layerTar)), nil })
-		if err != nil {
-			return nil, err
-		}
+	for _, layer := range layers {
+		var err error
 		if img, err = mutate.Append(img, mutate.Addendum{Layer: layer, History: history}); err != nil {
 			return nil, err
 		}
@@ -108,8 +106,13 @@ func imageOf(history v1.History, cmd, env []string, layerTars ...[]byte) (v1.Ima
 	return mutate.ConfigFile(img, file)
 }
 
+func layerOf(tar []byte) (v1.Layer, error) {
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(tar)), nil },
+		tarball.WithCompressedCaching, tarball.WithCompressionLevel(gzip.BestSpeed))
+}
+
 // busyboxRoot is a root file system of Debian's busybox-static, with a host name that tells two of them apart.
-func busyboxRoot(hostname string) ([]byte, error) {
+func busyboxRoot(hostname string) (v1.Layer, error) {
 	debs, err := packages("busybox-static")
 	if err != nil {
 		return nil, err
@@ -146,8 +149,10 @@ func busyboxRoot(hostname string) ([]byte, error) {
 	w.add(tar.Header{Name: "etc/hostname", Mode: 0o644}, []byte(hostname+"\n"))
 	w.add(tar.Header{Name: "etc/passwd", Mode: 0o644}, []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"))
 	w.add(tar.Header{Name: "etc/group", Mode: 0o644}, []byte("root:x:0:\nnobody:x:65534:\n"))
-	w.fail(w.Close())
-	return out.Bytes(), w.err
+	if w.fail(w.Close()); w.err != nil {
+		return nil, w.err
+	}
+	return layerOf(out.Bytes())
 }
 
 // layerWriter keeps the first error.
@@ -201,9 +206,9 @@ func packages(names ...string) (debs []string, err error) {
 	return debs, nil
 }
 
-// debianRoot is the files of packages, as they lie in them, with the accounts that base-passwd would make and the links
+// debianLayer is the files of packages, as they lie in them, with the accounts that base-passwd would make and the links
 // that configuring would.
-func debianRoot(names []string, links map[string]string) ([]byte, error) {
+func debianLayer(names []string, links map[string]string) (v1.Layer, error) {
 	debs, err := packages(names...)
 	if err != nil {
 		return nil, err
@@ -225,8 +230,10 @@ func debianRoot(names []string, links map[string]string) ([]byte, error) {
 			w.add(tar.Header{Name: link, Typeflag: tar.TypeSymlink, Linkname: target, Mode: 0o777}, nil)
 		}
 	}
-	w.fail(w.Close())
-	return out.Bytes(), w.err
+	if w.fail(w.Close()); w.err != nil {
+		return nil, w.err
+	}
+	return layerOf(out.Bytes())
 }
 
 // copyTar adds the entries of a package, folders once, and what base-passwd's maintainer script copies.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,10 @@ import (
 type outcome struct {
 	stdout, stderr string
 	code           int
+}
+
+func (o outcome) String() string {
+	return fmt.Sprintf("stdout %q, stderr %q, code %d", o.stdout, o.stderr, o.code)
 }
 
 func outcomeOf(t *testing.T, cmd *exec.Cmd) outcome {

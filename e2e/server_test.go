@@ -125,5 +125,5 @@ func (s *server) remove(t interface{ Logf(string, ...any) }) error {
 		log, _ := os.ReadFile(s.log.Name())
 		t.Logf("server log:\n%s", log)
 	}
-	return errors.Join(err, cellsErr, s.log.Close(), os.RemoveAll(s.dir))
+	return errors.Join(err, cellsErr, s.removeNatives(), s.log.Close(), os.RemoveAll(s.dir))
 }
