@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sort"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,26 +17,28 @@ import (
 // Func is a command. It runs as p and returns the exit status, 0 to 255.
 type Func func(p *Process) int
 
+// tables are all commands by what they are about.
+func tables() []map[string]Func {
+	return []map[string]Func{filesCommands, textCommands, toolCommands, networkCommands}
+}
+
 // Lookup returns the command of that name, nil if there is none. The name is the last element of a program's path.
 func Lookup(name string) Func {
-	if f, ok := filesCommands[name]; ok {
-		return f
+	for _, table := range tables() {
+		if f, ok := table[name]; ok {
+			return f
+		}
 	}
-	if f, ok := textCommands[name]; ok {
-		return f
-	}
-	return toolCommands[name]
+	return nil
 }
 
 // Names returns the names of all commands, sorted.
 func Names() []string {
-	names := make([]string, 0, len(filesCommands)+len(textCommands)+len(toolCommands))
-	for _, table := range []map[string]Func{filesCommands, textCommands, toolCommands} {
-		for name := range table {
-			names = append(names, name)
-		}
+	var names []string
+	for _, table := range tables() {
+		names = slices.AppendSeq(names, maps.Keys(table))
 	}
-	sort.Strings(names)
+	slices.Sort(names)
 	return names
 }
 
@@ -70,6 +75,14 @@ type System interface {
 	CPUs() int
 	// Memory gives the container's memory in bytes.
 	Memory() (total, available int64)
+	// Dial connects to "host:port" over "tcp" or "udp"; a connection over TCP has CloseWrite. The errors are syscall.Errno
+	// of connect(2), and *net.DNSError for a host that has no address.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	// Listen accepts connections at "host:port" of the container, at all its addresses without a host. Over "udp" a
+	// connection is the datagrams of one sender.
+	Listen(network, address string) (net.Listener, error)
+	// LookupHost returns the addresses of a name, those of the container's /etc/hosts first; or a *net.DNSError.
+	LookupHost(ctx context.Context, name string) ([]netip.Addr, error)
 }
 
 // Command is a program to run.

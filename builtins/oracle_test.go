@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path"
@@ -438,6 +440,29 @@ type fakeSystem struct {
 	processes []ProcessInfo
 	killed    []string
 	now       time.Time
+	// network is what connections go to; the loopback interface if nil.
+	network func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+func (s *fakeSystem) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.network != nil {
+		return s.network(ctx, network, address)
+	}
+	return new(net.Dialer).DialContext(ctx, network, address)
+}
+
+func (s *fakeSystem) Listen(network, address string) (net.Listener, error) {
+	return net.Listen(network, address)
+}
+
+func (s *fakeSystem) LookupHost(_ context.Context, name string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(name); err == nil {
+		return []netip.Addr{a}, nil
+	}
+	if name != "localhost" {
+		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
 }
 
 func (s *fakeSystem) Run(ctx context.Context, c Command) (int, error) {
@@ -447,7 +472,7 @@ func (s *fakeSystem) Run(ctx context.Context, c Command) (int, error) {
 		return 0, syscall.ENOENT
 	}
 	child := &Process{Context: ctx, Args: c.Args, Env: c.Env, Files: s.p.Files.Clone(), Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr}
-	child.System = &fakeSystem{p: child, terminal: s.terminal, processes: s.processes, now: s.now}
+	child.System = &fakeSystem{p: child, terminal: s.terminal, processes: s.processes, now: s.now, network: s.network}
 	if c.Dir != "" {
 		if err := child.Files.Chdir(c.Dir); err != nil {
 			return 0, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"net/netip"
 	"path"
 	"sync"
 	"syscall"
@@ -325,4 +327,38 @@ func (s *system) CPUs() int { return s.table.CPUs() }
 func (s *system) Memory() (total, available int64) {
 	total = s.table.Limits().Memory
 	return total, total
+}
+
+// Dial connects to a host.
+func (s *system) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	f, err := s.p.Dial(ctx, network, address)
+	if err != nil {
+		host, _, _ := net.SplitHostPort(address)
+		return nil, lookupError(host, err)
+	}
+	return s.p.NetConn(f)
+}
+
+// Listen accepts connections.
+func (s *system) Listen(network, address string) (net.Listener, error) {
+	f, err := s.p.Listen(network, address)
+	if err != nil {
+		host, _, _ := net.SplitHostPort(address)
+		return nil, lookupError(host, err)
+	}
+	return s.p.NetListener(f)
+}
+
+// LookupHost returns the addresses of a name.
+func (s *system) LookupHost(ctx context.Context, name string) ([]netip.Addr, error) {
+	addresses, err := s.p.LookupHost(ctx, name)
+	return addresses, lookupError(name, err)
+}
+
+// lookupError is the kernel's error as Go has it, if a name has no address.
+func lookupError(host string, err error) error {
+	if errors.Is(err, kernel.ErrNoName) {
+		return &net.DNSError{UnwrapErr: err, Err: kernel.ErrNoName.Error(), Name: host, IsNotFound: true}
+	}
+	return err
 }

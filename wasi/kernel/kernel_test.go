@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/netip"
 	"sync"
 	"syscall"
 	"testing"
@@ -44,7 +45,7 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-func newMachine(t *testing.T, programs map[string]kernel.Program) *machine {
+func newMachine(t *testing.T, programs map[string]kernel.Program, beyond ...kernel.Network) *machine {
 	t.Helper()
 	root, err := rootfs.OpenOverlay(nil, "")
 	if err != nil {
@@ -52,7 +53,7 @@ func newMachine(t *testing.T, programs map[string]kernel.Program) *machine {
 	}
 	tree := rootfs.NewTree(root, false)
 	m := &machine{t: t, programs: programs, ended: make(chan struct{})}
-	m.table = kernel.NewTable(kernel.TableConfig{
+	config := kernel.TableConfig{
 		Tree: tree, Hostname: "box", Limits: kernel.Limits{Processes: 200, Memory: 1 << 30, CPUs: 2},
 		Exec: func(_ *rootfs.View, path string, args []string) (kernel.Program, []string, error) {
 			if f := m.programs[path]; f != nil {
@@ -60,7 +61,11 @@ func newMachine(t *testing.T, programs map[string]kernel.Program) *machine {
 			}
 			return nil, nil, &kernel.ExecError{Code: 127, Err: syscall.ENOENT}
 		},
-	})
+	}
+	for _, n := range beyond {
+		config.Network, config.Addresses = n, []netip.Addr{netip.MustParseAddr("172.17.0.2")}
+	}
+	m.table = kernel.NewTable(config)
 	if err := tree.MountHidden("/proc", m.table.ProcFS(), false); err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ type Network interface {
 // ErrNoName says that a name stands for no address.
 var ErrNoName = errors.New("Name or service not known") //nolint:staticcheck // as glibc's gai_strerror(3) has it
 
-// errno is an error of connect(2).
+// connectError is an error of a Network as connect(2) has it.
 func connectError(err error) error {
 	var number interface{ Errno() syscall.Errno }
 	switch {
@@ -53,6 +53,8 @@ func (p *Process) Dial(ctx context.Context, network, address string) (*File, err
 	}
 	ctx, release := p.interruptible(ctx)
 	defer release()
+	ctx, free := p.alive(ctx)
+	defer free()
 	p.blocked()
 	defer p.computes()
 	file, err := p.dial(ctx, network, host, port)
@@ -87,7 +89,11 @@ func (p *Process) dial(ctx context.Context, network, host string, port uint16) (
 func (t *Table) connect(ctx context.Context, network string, to netip.AddrPort) (socket, error) {
 	switch {
 	case t.own(to.Addr()):
-		return t.ports.connect(ctx, network, to, netip.AddrPort{})
+		s, err := t.ports.connect(ctx, network, to, netip.AddrPort{})
+		if err == syscall.ECONNREFUSED && network == "udp" {
+			return newUnheard(to), nil
+		}
+		return s, err
 	case t.config.Network == nil:
 		return nil, syscall.ENETUNREACH
 	}
@@ -108,9 +114,25 @@ func (p *Process) LookupHost(ctx context.Context, name string) ([]netip.Addr, er
 	if err := p.Gate(); err != nil {
 		return nil, err
 	}
+	ctx, free := p.alive(ctx)
+	defer free()
 	p.blocked()
 	defer p.computes()
-	return p.lookup(ctx, name)
+	addrs, err := p.lookup(ctx, name)
+	if killed := p.stand(); killed != nil {
+		return nil, killed
+	}
+	return addrs, err
+}
+
+// alive is ctx that ends with the process too. free must be called.
+func (p *Process) alive(ctx context.Context) (_ context.Context, free func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(p.ctx, func() { cancel(ErrKilled) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 func (p *Process) lookup(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -75,6 +75,8 @@ func (p *Process) Accept(ctx context.Context, f *File) (*File, error) {
 	}
 	ctx, release := p.interruptible(ctx)
 	defer release()
+	ctx, free := p.alive(ctx)
+	defer free()
 	p.blocked()
 	defer p.computes()
 	s, err := l.accept(ctx)

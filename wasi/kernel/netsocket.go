@@ -185,6 +185,55 @@ func (s *packetSocket) Close() error {
 	return nil
 }
 
+// unheardSocket sends datagrams to where nobody listens: the first one is refused, which is known at the next call.
+type unheardSocket struct {
+	at   netip.AddrPort
+	sent chan struct{} // closed at the first datagram, and at the end
+	once sync.Once
+}
+
+func newUnheard(at netip.AddrPort) socket { return &unheardSocket{at: at, sent: make(chan struct{})} }
+
+func (s *unheardSocket) Read(ctx context.Context, _ []byte) (int, error) {
+	select {
+	case <-s.sent:
+		return 0, syscall.ECONNREFUSED
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+func (s *unheardSocket) Write(_ context.Context, b []byte) (int, error) {
+	n, err := 0, error(syscall.ECONNREFUSED)
+	s.once.Do(func() {
+		close(s.sent)
+		n, err = len(b), nil
+	})
+	return n, err
+}
+
+func (s *unheardSocket) Close() error {
+	s.once.Do(func() { close(s.sent) })
+	return nil
+}
+
+func (s *unheardSocket) CloseWrite() error { return nil }
+func (s *unheardSocket) Reset() error      { return s.Close() }
+func (s *unheardSocket) Name() string      { return "socket:[1]" }
+
+func (s *unheardSocket) Readable() bool {
+	select {
+	case <-s.sent:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *unheardSocket) addresses() (local, remote net.Addr) {
+	return netAddr("udp", netip.AddrPortFrom(s.at.Addr(), 0)), netAddr("udp", s.at)
+}
+
 // remoteSocket is a connection that goes beyond the container.
 type remoteSocket struct {
 	conn     net.Conn
@@ -272,8 +321,21 @@ func (p *Process) NetConn(f *File) (net.Conn, error) {
 	}
 	return newNetConn(p.ctx, s,
 		func(ctx context.Context, b []byte) (int, error) { return p.readFile(ctx, f, b) },
-		func(ctx context.Context, b []byte) (int, error) { return p.writeFile(ctx, f, b) },
+		func(ctx context.Context, b []byte) (int, error) { return p.transmit(ctx, s, b) },
 		func() error { return p.drop(fd, f) }), nil
+}
+
+// transmit writes to a socket as with MSG_NOSIGNAL: a connection that is broken is an error and no SIGPIPE, as Go has it.
+func (p *Process) transmit(ctx context.Context, s socket, b []byte) (int, error) {
+	p.blocked()
+	n, err := s.Write(ctx, b)
+	killed := p.stand()
+	p.computes()
+	p.written.Add(int64(n))
+	if killed != nil && err == nil && n < len(b) {
+		err = killed
+	}
+	return n, err
 }
 
 // netConn is a socket as Go's packages want it.
@@ -290,11 +352,25 @@ func newNetConn(ctx context.Context, s socket, read, write func(context.Context,
 	return c
 }
 
-func (c *netConn) Read(b []byte) (int, error)         { return c.read(c.in.context(), b) }
-func (c *netConn) Write(b []byte) (int, error)        { return c.write(c.out.context(), b) }
 func (c *netConn) CloseWrite() error                  { return c.socket.CloseWrite() }
 func (c *netConn) SetReadDeadline(t time.Time) error  { c.in.set(t); return nil }
 func (c *netConn) SetWriteDeadline(t time.Time) error { c.out.set(t); return nil }
+
+func (c *netConn) Read(b []byte) (int, error) {
+	ctx := c.in.context()
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	return c.read(ctx, b)
+}
+
+func (c *netConn) Write(b []byte) (int, error) {
+	ctx := c.out.context()
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	return c.write(ctx, b)
+}
 
 func (c *netConn) LocalAddr() net.Addr {
 	local, _ := c.socket.addresses()

@@ -208,6 +208,9 @@ func (sh *shell) redirectWord(w *syntax.Word) (string, bool) {
 }
 
 func (sh *shell) openRedirect(op syntax.RedirOperator, name string) (*kernel.File, bool) {
+	if network, host, port, ok := socketName(name); ok && sh.bash {
+		return sh.openSocket(op, name, network, host, port)
+	}
 	flag := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	switch op {
 	case syntax.RdrIn:
