@@ -17,7 +17,7 @@ import (
 	"github.com/sockerless/sockerless/store/image"
 )
 
-// Config is the configuration file of the server, in YAML. Every key but registries and offload has a flag of the same name.
+// Config is the configuration file of the server, in YAML. Every key but registries, agents and offload has a flag of the same name.
 type Config struct {
 	Listen     []string               `yaml:"listen"`     // unix:///path or tcp://host:port
 	DataDir    string                 `yaml:"data-dir"`   // where everything that lasts is kept
@@ -27,6 +27,7 @@ type Config struct {
 	TLSKey     string                 `yaml:"tls-key"`    // its key (PEM file)
 	TLSCA      string                 `yaml:"tls-ca"`     // the authority of the clients' certificates (PEM file)
 	Registries image.RegistriesConfig `yaml:"registries"` // by host, as in an image's name
+	Agents     AgentsConfig           `yaml:"agents"`     // where agents of other machines dial back
 	Offload    yaml.Node              `yaml:"offload"`    // the policy: package offload reads it, again when it changes
 
 	file string // where this was read; "" is nowhere
@@ -136,7 +137,7 @@ func (c *Config) check() error {
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		return fmt.Errorf("configuration: log-level %q: it is debug, info, warn or error", c.LogLevel)
 	}
-	return nil
+	return c.Agents.check()
 }
 
 // logger is the server's log, in the form that the configuration asks for.

@@ -54,6 +54,10 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"log-format: xml\n", "", `log-format "xml": it is text or json`},
 		{"log-level: loud\n", "", `log-level "loud"`},
 		{"listen: []\n", "", "listen is empty"},
+		{"agents: {listen: \":8443\"}\n", "", "agents needs both"},
+		{"agents: {listen: \"8443\", url: \"https://h\"}\n", "", "missing port"},
+		{"agents: {listen: \":8443\", url: \"http://h:8443\"}\n", "", "nothing but https"},
+		{"agents: {listen: \":8443\", url: \"https://h?x\"}\n", "", "it is https://host:port"},
 		{"registries: {r: {mirrors: m}}\n", "", "line 1"},
 		{"", "--config=/nosuch/file", "read configuration: open /nosuch/file"},
 	} {

@@ -29,6 +29,7 @@ type offloadConfig struct {
 	state   state.Store // nil, as images, for a client that only asks what would be
 	images  *image.Store
 	support func() native.Support
+	gate    *gate // nil where no agent can dial back
 	log     *slog.Logger
 }
 
@@ -82,8 +83,12 @@ func (c offloadConfig) open() *offload.Scheduler {
 			continue
 		}
 		here[b.Name] = b.Type == offload.Local
-		backends = append(backends, offload.NewBackend(b.Name, driver, offload.Config{
-			State: c.state, Instance: c.instance, RuntimeDir: c.runtimeDir, Price: b.Price, Log: c.log}))
+		config := offload.Config{
+			State: c.state, Instance: c.instance, RuntimeDir: c.runtimeDir, Price: b.Price, Lease: lease, Log: c.log}
+		if c.gate != nil {
+			config.Gate, config.GateURL, config.GateCA = c.gate, c.gate.url, c.gate.authority
+		}
+		backends = append(backends, offload.NewBackend(b.Name, driver, config))
 	}
 	return offload.NewScheduler(offload.SchedulerConfig{
 		Source: c.source, Backends: backends, Log: c.log, Unavailable: func(name string) string {

@@ -31,6 +31,7 @@ import (
 //	lock         held by the one server of the folder
 //	instance     the id of this installation
 //	cells        the path of the folder with the cells' sockets
+//	authority    certificate and key that sign the gate's certificate; gate its secret: see agents.go
 //	state/       records (badger)
 //	layers/      layers of images; ingest/ downloads
 //	containers/  upper trees and output of containers
@@ -64,11 +65,11 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	}
 	support, stopProbe := probe(ctx, executable, config.DataDir, log)
 	s.close = append(s.close, stopProbe)
-	instance, err := kept(in("instance"), func() string { return rand.Text() })
+	instance, err := kept(in("instance"), func() (string, error) { return rand.Text(), nil })
 	if err != nil {
 		return s, err
 	}
-	cells, err := kept(in("cells"), func() string { return cellsDir(config.DataDir) })
+	cells, err := kept(in("cells"), func() (string, error) { return cellsDir(config.DataDir), nil })
 	if err != nil {
 		return s, err
 	}
@@ -101,12 +102,19 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	if s.policy, err = offload.NewSource(config.file, log); err != nil {
 		log.Error("the policy is wrong: native programs are refused until it is right", "error", err)
 	}
+	gate, err := config.Agents.open(config.DataDir, log)
+	if err != nil {
+		return s, err
+	}
+	if gate != nil {
+		s.close = append(s.close, gate.Close)
+	}
 	scheduler := offloadConfig{
 		dataDir: config.DataDir, runtimeDir: cells, instance: instance, executable: executable,
-		source: s.policy, state: records, images: images, support: support, log: log}.open()
+		source: s.policy, state: records, images: images, support: support, gate: gate, log: log}.open()
 	s.engine, err = runtime.New(ctx, runtime.Config{
 		DataDir: config.DataDir, InstanceID: instance, Version: Version, GitCommit: commit(), Log: log,
-		Backend: sandbox, Offload: scheduler, Status: func() [][2]string { return status(support()) }, State: records, Images: images})
+		Backend: sandbox, Offload: scheduler, Status: func() [][2]string { return append(status(support()), gate.status()...) }, State: records, Images: images})
 	if err != nil {
 		return s, err
 	}
@@ -140,7 +148,7 @@ func (s *system) lock(dir string) error {
 }
 
 // kept is a value that the folder remembers from the first server on it.
-func kept(file string, first func() string) (string, error) {
+func kept(file string, first func() (string, error)) (string, error) {
 	data, err := os.ReadFile(file)
 	if err == nil && len(data) > 0 {
 		return strings.TrimSpace(string(data)), nil
@@ -148,7 +156,10 @@ func kept(file string, first func() string) (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	value := first()
+	value, err := first()
+	if err != nil {
+		return "", err
+	}
 	temporary := file + ".new"
 	if err := os.WriteFile(temporary, []byte(value+"\n"), 0o600); err != nil {
 		return "", err

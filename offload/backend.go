@@ -28,8 +28,9 @@ type Config struct {
 	RuntimeDir string // for sockets; short, of one data folder only
 	// Relay serves a unix socket whose connections are joined to those of dial; nil is reach.NewRelay.
 	Relay   func(path string, dial func(context.Context) (net.Conn, error)) (io.Closer, error)
-	Gate    Gate   // where agents dial back; nil where the driver is a [Connector]
+	Gate    Gate   // where agents dial back; nil where the driver is a [Connector], and not needed by a [Sharer]
 	GateURL string // by which they find it
+	GateCA  []byte // PEM of the authority that has signed its certificate; nil is one that every system knows
 	Price   *Price // instead of the driver's
 
 	Lease        time.Duration // after which an agent that no server speaks to ends its task; 10 min, negative is never
@@ -161,6 +162,9 @@ func NewBackend(name string, driver Driver, config Config) *Backend {
 		name: name, driver: driver, config: config, kick: make(chan struct{}, 1),
 		current: map[string]*task{}, ending: map[string]*task{}, fates: map[string]error{},
 		calls: patience{tries: 6, first: 500 * time.Millisecond, cap: 20 * time.Second, clock: config.Clock, dice: newDice(config.Rand)},
+	}
+	if _, shares := driver.(Sharer); shares {
+		b.config.Gate = nil // its agents are here
 	}
 	if p, ok := driver.(Pacer); ok {
 		b.pace = p.Pace()
@@ -404,7 +408,7 @@ func (b *Backend) spec(i *intent, t runtime.Task) (Spec, error) {
 		_, shares := b.driver.(Sharer)
 		if !connects && !shares {
 			return s, errdefs.ErrFailedPrecondition.WithMessage(
-				"the server has no address where the agents of " + b.driver.Name() + " dial back")
+				"the server has no address where the agents of " + b.driver.Name() + " dial back: configure agents: {listen, url}")
 		}
 		return s, nil
 	}
@@ -412,7 +416,7 @@ func (b *Backend) spec(i *intent, t runtime.Task) (Spec, error) {
 	if err != nil {
 		return s, fmt.Errorf("expect its agent: %w", err)
 	}
-	s.Agent.URL, s.Agent.Token = b.config.GateURL, token
+	s.Agent.URL, s.Agent.Token, s.Agent.CA = b.config.GateURL, token, string(b.config.GateCA)
 	return s, nil
 }
 

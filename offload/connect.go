@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/sockerless/sockerless/agent"
+	"github.com/sockerless/sockerless/agent/session"
 )
 
 // socket is where the agent of an attempt is reached on this machine.
@@ -66,17 +67,38 @@ func (b *Backend) open(ctx context.Context, i *intent, h Handle, ended <-chan st
 	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier server
 		return "", nil, err
 	}
-	relay, err = b.config.Relay(socket, func(ctx context.Context) (net.Conn, error) { return b.dial(ctx, h, ended) })
-	return "unix:" + socket, relay, err
+	s := b.sessions(h, ended)
+	listener, err := b.config.Relay(socket, func(ctx context.Context) (net.Conn, error) { return s.dial(ctx) })
+	if err != nil {
+		return "", nil, err
+	}
+	return "unix:" + socket, &sessionRelay{listener, s}, nil
 }
 
-// dial opens a connection to a task's agent, as soon as that can be reached.
-func (b *Backend) dial(ctx context.Context, h Handle, ended <-chan struct{}) (net.Conn, error) {
+// sessions are the connections to one agent. Each goes on, with nothing lost, when what is beneath it has been cut.
+type sessions struct {
+	backend *Backend
+	handle  Handle
+	ended   <-chan struct{} // of the task
+	closed  chan struct{}
+	dialer  session.Dialer
+}
+
+func (b *Backend) sessions(h Handle, ended <-chan struct{}) *sessions {
+	s := &sessions{backend: b, handle: h, ended: ended, closed: make(chan struct{})}
+	// After Close there is nothing left to say that the agent has to hear.
+	s.dialer = session.Dialer{Dial: s.reach, Config: session.Config{Linger: time.Second}}
+	return s
+}
+
+// dial opens a connection as soon as the agent can be reached.
+func (s *sessions) dial(ctx context.Context) (net.Conn, error) {
+	b := s.backend
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() { // ends with dial
 		select {
-		case <-ended:
+		case <-s.ended:
 			cancel()
 		case <-b.ctx.Done():
 			cancel()
@@ -86,15 +108,67 @@ func (b *Backend) dial(ctx context.Context, h Handle, ended <-chan struct{}) (ne
 	var conn net.Conn
 	reach := patience{tries: 1 << 30, first: 50 * time.Millisecond, cap: 5 * time.Second, clock: b.config.Clock, dice: b.calls.dice}
 	err := reach.try(ctx, func(ctx context.Context) (err error) {
-		conn, err = b.reach(ctx, h)
+		conn, err = s.dialer.DialContext(ctx)
 		return err
-	}, func(err error) (time.Duration, bool) { return 0, !errdefs.IsNotImplemented(err) })
+	}, func(err error) (time.Duration, bool) {
+		return 0, !errdefs.IsNotImplemented(err) && !errdefs.IsDataLoss(err)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("reach the agent of task %s on %s: %w", h.ID, b.name, err)
+		return nil, fmt.Errorf("reach the agent of task %s on %s: %w", s.handle.ID, b.name, err)
 	}
-	return &watchedConn{Conn: conn, closed: sync.OnceFunc(b.poke)}, nil
+	return conn, nil
 }
 
+// reach makes a connection beneath a session, once. Where there will be none any more the session ends.
+func (s *sessions) reach(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	over := func() *session.LostError {
+		select {
+		case <-s.ended:
+			return &session.LostError{Cause: errors.New("the task has ended")}
+		case <-s.closed:
+			return &session.LostError{Cause: errors.New("the server has let go of the task")}
+		default:
+			return nil
+		}
+	}
+	go func() { // ends with reach
+		select {
+		case <-s.ended:
+		case <-s.closed:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	conn, err := s.backend.reach(ctx, s.handle)
+	if lost := over(); lost != nil {
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return nil, lost
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &watchedConn{Conn: conn, closed: sync.OnceFunc(s.backend.poke)}, nil
+}
+
+// sessionRelay is a relay with the sessions that go over it.
+type sessionRelay struct {
+	io.Closer
+	sessions *sessions
+}
+
+// Close ends the connections, after what was written has been delivered where the agent is reached.
+func (r *sessionRelay) Close() error {
+	close(r.sessions.closed)
+	err := r.Closer.Close()
+	r.sessions.dialer.Wait()
+	return err
+}
+
+// reach makes a connection to an agent's listener of sessions, once.
 func (b *Backend) reach(ctx context.Context, h Handle) (net.Conn, error) {
 	if c, ok := b.driver.(Connector); ok {
 		conn, err := c.Connect(ctx, h)
@@ -126,14 +200,6 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 func (c *watchedConn) Close() error {
 	c.closed()
 	return c.Conn.Close()
-}
-
-// CloseWrite half-closes the connection, where it can be.
-func (c *watchedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
 }
 
 // poke asks for a poll now.

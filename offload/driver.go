@@ -53,7 +53,7 @@ type Driver interface {
 
 // A Connector is a driver that reaches a task's agent itself. For others the agent dials back: see [Gate].
 type Connector interface {
-	// Connect opens a connection to the agent's gRPC server. errdefs.ErrNotImplemented asks for the gate instead; any
+	// Connect opens a connection to where the agent has sessions: its flags --sessions and --listen. errdefs.ErrNotImplemented asks for the gate instead; any
 	// other error is taken as "not yet".
 	Connect(ctx context.Context, h Handle) (net.Conn, error)
 }
@@ -98,9 +98,12 @@ const (
 // AgentArguments are what a task's agent has to know at its start.
 type AgentArguments struct {
 	ID string // of the attempt, by which it names itself at the gate
-	// URL and Token are where it dials back and what it shows there; empty for an agent that is connected to.
+	// URL and Token are where it dials back (--reverse) and what it shows there; empty for an agent that is connected to. The
+	// token is for one start, and a secret: it goes in the environment, as inside.TokenVariable.
 	URL, Token string
-	Lease      time.Duration // after which it ends its task, if no server has spoken to it; 0 is never
+	// CA is the PEM of the authority by which it knows the server, to go as inside.CAVariable; empty is the system's.
+	CA    string
+	Lease time.Duration // after which it ends its task, if no server has spoken to it; 0 is never
 	// MaxDuration is after what time it ends its task in any case; 0 is never.
 	MaxDuration time.Duration
 }

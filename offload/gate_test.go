@@ -44,8 +44,7 @@ func (g *fakeGate) Dial(ctx context.Context, attempt string) (net.Conn, error) {
 	g.mu.Unlock()
 	for _, task := range g.platform.all() {
 		if known && task.handle.Attempt == attempt {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", task.socket)
+			return task.dial(ctx)
 		}
 	}
 	return nil, errdefs.ErrNotFound

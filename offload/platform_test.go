@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/agent/session"
 	"github.com/sockerless/sockerless/runtime"
 	"github.com/sockerless/sockerless/runtime/runtimetest"
 	"github.com/sockerless/sockerless/store/state"
@@ -37,7 +39,7 @@ type platform struct {
 type fakeTask struct {
 	handle Handle
 	spec   Spec
-	socket string
+	socket string // of its agent
 	status Status
 	kill   func() // its agent; nil where it has none
 	gone   bool   // removed
@@ -86,6 +88,65 @@ func idleAgent(p *platform, task *fakeTask) error {
 		<-done
 	}
 	return nil
+}
+
+// begin starts a task's agent, with sessions beside its socket.
+func (p *platform) begin(task *fakeTask) error {
+	if err := p.start(p, task); err != nil || task.socket == "" {
+		return err
+	}
+	name := task.socket + ".sessions"
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	raw, err := net.Listen("unix", name)
+	if err != nil {
+		return err
+	}
+	l := session.Listen(raw, session.Config{})
+	var carrying sync.WaitGroup
+	carrying.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			carrying.Go(func() { carry(c, task.socket) })
+		}
+	})
+	kill := task.kill
+	task.kill = func() {
+		if kill != nil {
+			kill()
+		}
+		_ = l.Close()
+		carrying.Wait()
+		l.Wait()
+	}
+	return nil
+}
+
+// carry joins a session with a connection to an agent, until that ends.
+func carry(c net.Conn, socket string) {
+	defer c.Close()
+	far, err := net.Dial("unix", socket)
+	if err != nil {
+		return // the agent is gone
+	}
+	var there sync.WaitGroup
+	there.Go(func() {
+		_, _ = io.Copy(far, c)
+		_ = far.Close()
+	})
+	_, _ = io.Copy(c, far)
+	_ = c.Close()
+	there.Wait()
+}
+
+// dial connects to where an agent has sessions.
+func (t *fakeTask) dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", t.socket+".sessions")
 }
 
 // suiteAgent serves one of the suite's agents, which can run its programs.
@@ -166,7 +227,7 @@ func (d driver) Run(_ context.Context, s Spec) (Handle, error) {
 	}
 	task := &fakeTask{spec: s, handle: s.NewHandle(fmt.Sprint("task-", len(d.tasks)))}
 	task.status = Status{Handle: task.handle, State: Running}
-	if err := d.start(d.platform, task); err != nil {
+	if err := d.begin(task); err != nil {
 		return Handle{}, err
 	}
 	d.tasks = append(d.tasks, task)
@@ -222,8 +283,7 @@ func (d driver) Connect(ctx context.Context, h Handle) (net.Conn, error) {
 	if task == nil {
 		return nil, errdefs.ErrNotFound
 	}
-	var dialer net.Dialer
-	return dialer.DialContext(ctx, "unix", task.socket)
+	return task.dial(ctx)
 }
 
 func (d driver) Remove(_ context.Context, h Handle) error {
@@ -257,7 +317,7 @@ func (d restarting) Restart(_ context.Context, h Handle) error {
 		return err
 	}
 	task.status = Status{Handle: task.handle, State: Running}
-	return d.start(d.platform, task)
+	return d.begin(task)
 }
 
 // faulty puts faults before a driver, by a seed.

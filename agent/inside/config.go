@@ -17,9 +17,10 @@ import (
 
 // Config is how an agent runs.
 type Config struct {
-	Listeners []net.Listener // where servers connect; they are closed at the end
-	Container string         // id of the container; empty takes the first one that a server names
-	Directory string         // for the agent's own files; empty is the container's Container.directory
+	// Listeners are where servers connect. They are closed at the end; for one with a method Wait, Run ends only after that.
+	Listeners []net.Listener
+	Container string // id of the container; empty takes the first one that a server names
+	Directory string // for the agent's own files; empty is the container's Container.directory
 	// Upper is the upper directory of the overlay that the container's root is, where it can be seen in the container. Changes
 	// are then read from it; without it they are found by comparing with how the files were at first.
 	Upper string
@@ -43,15 +44,20 @@ type Config struct {
 	Log                      *slog.Logger
 }
 
-// Command is the command sockerless-agent: it serves a unix socket with the settings of args until it is done.
+// Command is the command sockerless-agent: it serves with the settings of args until it is done.
 func Command(ctx context.Context, args []string, build string, stderr io.Writer) error {
+	secrets, err := takeSecrets()
+	if err != nil {
+		return err
+	}
 	if len(args) == 2 && args[0] == "connect" {
 		return connect(ctx, args[1], os.Stdin, os.Stdout)
 	}
 	config := Config{Version: build, Log: slog.New(slog.NewTextHandler(stderr, nil))}
 	f := flag.NewFlagSet("sockerless-agent", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	socket := f.String("socket", "", "serve a unix socket at `PATH`")
+	var ways ways
+	ways.flags(f)
 	f.StringVar(&config.Container, "container", "", "`ID` of the container")
 	f.StringVar(&config.Directory, "directory", "/.sockerless/run", "`DIR` for the agent's own files")
 	f.StringVar(&config.Upper, "upper", "", "upper `DIR` of the root's overlay, as the container sees it, if it is there")
@@ -76,8 +82,6 @@ func Command(ctx context.Context, args []string, build string, stderr io.Writer)
 		return err
 	case f.NArg() > 0:
 		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("unexpected argument %q", f.Arg(0)))
-	case *socket == "":
-		return errdefs.ErrInvalidArgument.WithMessage("say where to serve: --socket PATH")
 	}
 	if *deadline != 0 {
 		config.Deadline = time.Unix(*deadline, 0)
@@ -88,11 +92,9 @@ func Command(ctx context.Context, args []string, build string, stderr io.Writer)
 	if _, err := os.Stat(config.Upper); err != nil {
 		config.Upper, config.Lower = "", "" // the root is no overlay
 	}
-	l, err := listen(*socket)
-	if err != nil {
+	if config.Listeners, err = ways.open(ctx, secrets, config); err != nil {
 		return err
 	}
-	config.Listeners = []net.Listener{l}
 	return Run(ctx, config)
 }
 
@@ -111,26 +113,6 @@ func connect(ctx context.Context, socket string, in io.Reader, out io.Writer) er
 	}()
 	_, err = io.Copy(out, conn)
 	return err
-}
-
-// listen makes the socket, for this user only, in place of one that an agent which is gone has left.
-func listen(name string) (net.Listener, error) {
-	if c, err := net.Dial("unix", name); err == nil {
-		_ = c.Close()
-		return nil, errdefs.ErrAlreadyExists.WithMessage("another agent serves " + name)
-	}
-	if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
-		return nil, fmt.Errorf("remove the dead socket: %w", err)
-	}
-	l, err := net.Listen("unix", name)
-	if err != nil {
-		return nil, fmt.Errorf("serve a unix socket: %w", err)
-	}
-	if err := os.Chmod(name, 0o600); err != nil {
-		_ = l.Close()
-		return nil, fmt.Errorf("restrict %s: %w", name, err)
-	}
-	return l, nil
 }
 
 // activity is what a running agent.Server tells of itself.

@@ -50,5 +50,10 @@ func Run(ctx context.Context, config Config) error {
 		errs = append(errs, <-served)
 	}
 	host.Shutdown()
+	for _, l := range config.Listeners { // what was still said goes out
+		if w, ok := l.(interface{ Wait() }); ok {
+			w.Wait()
+		}
+	}
 	return errors.Join(errs...)
 }

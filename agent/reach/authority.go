@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"net/url"
 	"time"
 
@@ -81,6 +82,27 @@ func (a *Authority) Agent(task string, life time.Duration) (*Identity, error) {
 func (a *Authority) Server(name string, life time.Duration) (*Identity, error) {
 	return a.issue("server", name, x509.ExtKeyUsageClientAuth, life)
 }
+
+// Gate makes the certificate with which a server proves to agents that dial back that it is the host of their URL.
+func (a *Authority) Gate(host string, life time.Duration) (tls.Certificate, error) {
+	template := &x509.Certificate{
+		Subject:  pkix.Name{CommonName: host},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	} else {
+		template.DNSNames = []string{host}
+	}
+	der, key, err := sign(template, life, a)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("make certificate of %s: %w", host, err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
+
+// PEM is the authority's certificate, by which agents know what it has signed.
+func (a *Authority) PEM() []byte { return encodeCertificate(a.certificate.Raw) }
 
 // subject names the holder of a certificate.
 func subject(role, name string) *url.URL {

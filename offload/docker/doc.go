@@ -2,7 +2,8 @@
 //
 // It is a driver only: it makes the container, brings image and agent there, and gives a connection to the agent. That
 // connection is an exec in the container, which works over whatever the engine's API goes over: no port has to be open,
-// on neither side. What a container does is the agent's, and packages offload and runtime know it.
+// on neither side. With connect: reverse the agent dials the server's gate instead, as the agents of clouds do. What a
+// container does is the agent's, and packages offload and runtime know it.
 //
 // Start reading in driver.go. What always holds: what this driver makes has the labels of its instance, and nothing without
 // them is ever touched, but for the agent's volume and the container that keeps it, which all instances share; a name follows

@@ -22,6 +22,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/agent/inside"
 	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/runtime"
 )
@@ -36,7 +37,15 @@ type Settings struct {
 	SameMachine *bool `yaml:"same-machine"`
 	// Network is the engine's network that tasks are in, for what they reach outside; "" is bridge.
 	Network string `yaml:"network"`
+	// Connect is how the server and an agent meet: "exec" (""), through the engine, or "reverse", where the agent dials back.
+	Connect string `yaml:"connect"`
 }
+
+// The values of Settings.Connect.
+const (
+	byExec    = "exec"
+	byReverse = "reverse"
+)
 
 // Images are this installation's images.
 type Images interface {
@@ -69,8 +78,11 @@ var (
 )
 
 // New makes the driver. It does not connect: an engine that is down now may be up later.
-func New(config Config) (*Driver, error) {
+func New(config Config) (offload.Driver, error) {
 	s := config.Settings
+	if s.Connect != "" && s.Connect != byExec && s.Connect != byReverse {
+		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("connect: %q: it is %s or %s", s.Connect, byExec, byReverse))
+	}
 	options := []client.Opt{client.FromEnv}
 	if s.Host != "" {
 		options = []client.Opt{client.WithHost(s.Host)}
@@ -87,7 +99,17 @@ func New(config Config) (*Driver, error) {
 	if s.SameMachine != nil {
 		same = *s.SameMachine
 	}
-	return &Driver{config: config, docker: docker, same: same}, nil
+	d := &Driver{config: config, docker: docker, same: same}
+	if s.Connect == byReverse {
+		return dialledBack{Driver: d, Pacer: d}, nil
+	}
+	return d, nil
+}
+
+// dialledBack is a driver that does not reach agents. Nor does it start tasks again: a token is for one start.
+type dialledBack struct {
+	offload.Driver
+	offload.Pacer
 }
 
 // Name is "docker".
@@ -220,7 +242,13 @@ func (d *Driver) container(s offload.Spec, program offload.AgentProgram, volume 
 	} else if sec.SeccompProfile != "" {
 		host.SecurityOpt = append(host.SecurityOpt, "seccomp="+sec.SeccompProfile)
 	}
-	args := append(command(program), "--socket", agentSocket, "--container", c.GetId(), "--directory", stateDir,
+	var env []string
+	way := []string{"--sessions", agentSocket}
+	if d.config.Settings.Connect == byReverse {
+		way = []string{"--reverse", s.Agent.URL}
+		env = []string{inside.TokenVariable + "=" + s.Agent.Token, inside.CAVariable + "=" + s.Agent.CA}
+	}
+	args := append(append(command(program), way...), "--container", c.GetId(), "--directory", stateDir,
 		"--lease", s.Agent.Lease.String(), "--id", s.Agent.ID)
 	if s.Agent.MaxDuration > 0 {
 		args = append(args, "--max-duration", s.Agent.MaxDuration.String())
@@ -229,7 +257,7 @@ func (d *Driver) container(s offload.Spec, program offload.AgentProgram, volume 
 		Name: s.Name, HostConfig: host,
 		Config: &container.Config{
 			Image: s.Task.Image.ID, Hostname: c.GetHostname(), Domainname: c.GetDomainname(), User: "0:0", WorkingDir: "/",
-			Entrypoint: args, Cmd: []string{}, Labels: s.Tags, StopSignal: "SIGTERM", Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+			Entrypoint: args, Env: env, Cmd: []string{}, Labels: s.Tags, StopSignal: "SIGTERM", Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		},
 	}, nil
 }

@@ -152,6 +152,7 @@ type machine struct {
 	instance string
 	before   []string     // containers and volumes that are not of this machine
 	images   *image.Store // of the server that runs now
+	gate     *gate        // nil where agents are reached by the engine
 }
 
 // newMachine makes an instance of which nothing may be left at the end but what its server would find again.
@@ -208,7 +209,7 @@ func (m *machine) Image(t *testing.T, images *image.Store) string {
 	return img.RepoTags[0]
 }
 
-func (m *machine) driver() *docker.Driver {
+func (m *machine) driver() offload.Driver {
 	m.t.Helper()
 	driver, err := docker.New(docker.Config{Settings: m.settings, Images: m, Agent: program})
 	if err != nil {
@@ -228,10 +229,14 @@ func (m *machine) Backend(t *testing.T) runtime.Backend {
 }
 
 func (m *machine) open(driver offload.Driver, records state.Store) *offload.Backend {
-	return offload.NewBackend("docker", driver, offload.Config{
+	config := offload.Config{
 		State: records, Instance: m.instance, RuntimeDir: m.sockets,
 		Log: slog.New(slog.NewTextHandler(m.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	if m.gate != nil {
+		config.Gate, config.GateURL, config.GateCA = m.gate.open(m.t), m.gate.url, m.gate.authority.PEM()
+	}
+	return offload.NewBackend("docker", driver, config)
 }
 
 // backend closes its records with itself: in a server they are the server's.
@@ -243,6 +248,9 @@ type backend struct {
 
 func (b *backend) Close() error {
 	err := b.Backend.Close()
+	if b.gate != nil {
+		b.gate.close()
+	}
 	if closeErr := b.records.Close(); err == nil {
 		err = closeErr
 	}
