@@ -50,9 +50,19 @@ func (e *Engine) agentOf(r *record) *link {
 	return e.agents[r.Agent]
 }
 
+// isGone tells whether the agent is gone for good, which the engine may not have dealt with yet.
+func (l *link) isGone() bool {
+	select {
+	case <-l.Done():
+		return true
+	default:
+		return false
+	}
+}
+
 // acquire returns an agent of the default backend for a container: the one that has it open, else any.
 func (e *Engine) acquire(ctx context.Context, c *container, d *definition, spec *agentpb.Container) (*link, error) {
-	if l := e.agentOf(c.record()); l != nil && l.backend == e.cfg.Backend {
+	if l := e.agentOf(c.record()); l != nil && l.backend == e.cfg.Backend && !l.isGone() {
 		return l, nil
 	}
 	client, err := e.cfg.Backend.Acquire(ctx, e.task(c, d, spec, Placement{}, false))

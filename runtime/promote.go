@@ -49,7 +49,10 @@ func (e *Engine) execAgent(c *container) *link {
 	if twin := e.twinOf(r); twin != nil && e.home(c, r) == twin.backend.Name() {
 		return twin
 	}
-	return e.agentOf(r)
+	if l := e.agentOf(r); l != nil && !l.isGone() {
+		return l
+	}
+	return nil
 }
 
 // answerNative answers a cell that needs a native machine for a container: with the container's twin, or why it has none.
