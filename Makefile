@@ -16,8 +16,9 @@ MAXAGENT    := 15000000
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-build: agents ## build bin/sockerless, and the agents beside it
+build: agents ## build bin/sockerless, and the agents and the program for clouds beside it
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) .
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(dir $(BIN))sockerless-cloud ./cmd/sockerless-cloud
 
 agents: ## build the agents that go into containers, none of them over 15 MB
 	@set -e; for a in $(AGENTS); do \
@@ -51,7 +52,7 @@ lint: ## formatting, vet, staticcheck
 	$(GO) run $(STATICCHECK) ./...
 
 cross: ## build for every system that is supported
-	@set -e; for p in $(PLATFORMS); do echo "$$p"; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null .; done
+	@set -e; for p in $(PLATFORMS); do echo "$$p"; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null . ; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/sockerless-cloud; done
 
 clean: ## remove what was built
 	rm -rf bin

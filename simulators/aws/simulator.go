@@ -1,0 +1,289 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/sockerless/sockerless/offload"
+	"github.com/sockerless/sockerless/offload/native"
+	"github.com/sockerless/sockerless/simulators/aws/ecs"
+	"github.com/sockerless/sockerless/simulators/aws/sts"
+	"github.com/sockerless/sockerless/simulators/aws/wire"
+	"github.com/sockerless/sockerless/simulators/internal/calls"
+	"github.com/sockerless/sockerless/simulators/internal/faults"
+	"github.com/sockerless/sockerless/simulators/internal/machine"
+	"github.com/sockerless/sockerless/simulators/internal/registry"
+	"github.com/sockerless/sockerless/store/image"
+	"github.com/sockerless/sockerless/store/state"
+)
+
+// Account is the number of the only account.
+const Account = "000000000000"
+
+// Config is what a simulator is made of.
+type Config struct {
+	DataDir    string // it is made
+	RuntimeDir string // for links to sockets: short, of this simulator only
+	Native     native.Config
+	Agent      func(platform string) (offload.AgentProgram, error)
+	// Keys are the secrets of access keys, by id.
+	Keys map[string]string
+	Log  *slog.Logger // nil discards
+}
+
+// Simulator is a running AWS.
+type Simulator struct {
+	config   Config
+	listener net.Listener
+	server   http.Server
+	serving  sync.WaitGroup
+	services atomic.Pointer[map[string]*wire.Service] // by the name in signatures; nil while it starts
+	registry *registry.Registry
+	machine  *machine.Machine
+	ecs      *ecs.ECS
+	state    state.Store
+	faults   faults.Set
+	calls    calls.Log
+	now      func() time.Time
+}
+
+// Open starts a simulator that listens at l, which it closes at its end.
+func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err error) {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	s = &Simulator{config: config, listener: l, now: time.Now}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("start the simulator: %w", err), s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if s.state, err = state.Open(filepath.Join(config.DataDir, "state"), state.Options{Log: config.Log}); err != nil {
+		return s, err
+	}
+	if s.registry, err = registry.Open(filepath.Join(config.DataDir, "registry"), s.state); err != nil {
+		return s, err
+	}
+	// The machine pulls from the registry here while it is opened by nobody else: the listener serves first.
+	s.serve()
+	s.machine, err = machine.Open(ctx, machine.Config{
+		DataDir: filepath.Join(config.DataDir, "machine"), RuntimeDir: config.RuntimeDir, Instance: "aws", State: s.state, Native: config.Native,
+		Agent: config.Agent, Registries: image.RegistriesConfig{s.Host(): {PlainHTTP: true}}, Log: config.Log})
+	if err != nil {
+		return s, err
+	}
+	s.ecs, err = ecs.Open(ecs.Config{Account: Account, State: s.state, Machine: s.machine, Faults: &s.faults, Now: s.now, Log: config.Log})
+	if err != nil {
+		return s, err
+	}
+	services := map[string]*wire.Service{}
+	for _, service := range []*wire.Service{sts.New(Account), s.ecs.Service()} {
+		services[service.Name] = service
+	}
+	s.services.Store(&services)
+	return s, nil
+}
+
+// Host is where it listens: host:port.
+func (s *Simulator) Host() string { return s.listener.Addr().String() }
+
+// Close lets go of the tasks, which go on, and ends the service.
+func (s *Simulator) Close(ctx context.Context) error {
+	errs := []error{s.server.Close(), s.listener.Close()}
+	if errors.Is(errs[1], net.ErrClosed) {
+		errs[1] = nil
+	}
+	s.serving.Wait()
+	if s.ecs != nil {
+		s.ecs.Close()
+	}
+	if s.machine != nil {
+		errs = append(errs, s.machine.Close(ctx))
+	}
+	if s.state != nil {
+		errs = append(errs, s.state.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Simulator) serve() {
+	s.server.Handler = s
+	s.server.ReadHeaderTimeout = time.Minute
+	s.server.ErrorLog = slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug)
+	s.serving.Go(func() {
+		if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.config.Log.Error("the simulator serves no more", "error", err)
+		}
+	})
+}
+
+// mostBody is how long a request may be, in bytes.
+const mostBody = 64 << 20
+
+// ServeHTTP tells the registry and the simulator's own pages from the services, which a signature names.
+func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case within(r.URL.Path, "/v2"):
+		s.registry.ServeHTTP(w, r)
+		return
+	case within(r.URL.Path, "/_simulator"):
+		s.admin(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		return
+	}
+	c := &wire.Call{HTTP: r, Body: body}
+	begun := s.now()
+	answer := &counted{ResponseWriter: w}
+	record := calls.Call{Time: begun}
+	defer func() {
+		record.Service, record.Operation, record.Key, record.Status, record.Took = c.Service, c.Operation, c.Key, answer.status, time.Since(begun)
+		record.Input = string(body[:min(len(body), 4096)])
+		s.calls.Add(record)
+	}()
+	record.Code, record.Fault = s.answer(answer, c)
+}
+
+func within(path, folder string) bool {
+	return path == folder || len(path) > len(folder) && path[:len(folder)] == folder && path[len(folder)] == '/'
+}
+
+// counted remembers an answer's status.
+type counted struct {
+	http.ResponseWriter
+	status int
+}
+
+func (c *counted) WriteHeader(status int) {
+	if c.status == 0 {
+		c.status = status
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// answer runs a call, with the faults that happen to it. It returns the code of an error and the kind of a fault.
+func (s *Simulator) answer(w http.ResponseWriter, c *wire.Call) (code, fault string) {
+	refused := wire.Verify(c, s.secret, s.now())
+	var service *wire.Service
+	if all := s.services.Load(); all != nil {
+		service = (*all)[c.Service]
+	}
+	if service == nil {
+		if refused == nil {
+			refused = &wire.Error{Status: http.StatusNotFound, Code: "UnknownService", Message: fmt.Sprintf("the simulator has no service %q", c.Service)}
+		}
+		wire.Plain(w, refused)
+		return refused.Code, ""
+	}
+	c.Operation = service.Protocol.Name(c)
+	fail := func(err *wire.Error) string {
+		service.Protocol.Fail(w, c, err)
+		return err.Code
+	}
+	if refused != nil {
+		return fail(refused), ""
+	}
+	if r, hit := s.faults.Hit(faults.Delay, c.Service, c.Operation); hit {
+		fault = string(r.Kind)
+		select {
+		case <-time.After(r.For):
+		case <-c.HTTP.Context().Done():
+			return "", fault
+		}
+	}
+	if r, hit := s.faults.Hit(faults.Expire, c.Service, c.Operation); hit {
+		return fail(&wire.Error{Code: "ExpiredTokenException", Message: "The security token included in the request is expired"}), string(r.Kind)
+	}
+	if r, hit := s.faults.Hit(faults.Throttle, c.Service, c.Operation); hit {
+		return fail(&wire.Error{Code: "ThrottlingException", Message: "Rate exceeded"}), string(r.Kind)
+	}
+	if r, hit := s.faults.Hit(faults.Fail, c.Service, c.Operation); hit {
+		return fail(&wire.Error{Status: http.StatusInternalServerError, Code: r.Code, Message: "it fails, as a rule of the simulator wants"}), string(r.Kind)
+	}
+	out, err := service.Call(c.HTTP.Context(), c)
+	if r, hit := s.faults.Hit(faults.Lose, c.Service, c.Operation); hit && err == nil {
+		s.hangUp(w)
+		return "", string(r.Kind)
+	}
+	if err != nil {
+		known := wire.AsError(err)
+		if known.Status >= http.StatusInternalServerError {
+			s.config.Log.Error("a call failed", "service", c.Service, "operation", c.Operation, "error", err)
+		}
+		return fail(known), fault
+	}
+	// An answer is whole or an error: it is written first where nobody sees it.
+	var buffered buffer
+	if err := service.Protocol.Encode(&buffered, c, out); err != nil {
+		return fail(wire.AsError(err)), fault
+	}
+	buffered.to(w)
+	return "", fault
+}
+
+// secret is of the keys that the simulator was started with.
+func (s *Simulator) secret(id string) (awssdk.Credentials, bool, *wire.Error) {
+	secret, ok := s.config.Keys[id]
+	return awssdk.Credentials{AccessKeyID: id, SecretAccessKey: secret}, ok, nil
+}
+
+// hangUp ends a connection without an answer.
+func (s *Simulator) hangUp(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.config.Log.Error("lose an answer", "error", err)
+		return
+	}
+	_ = conn.Close()
+}
+
+// buffer is an answer that is not sent yet.
+type buffer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (b *buffer) Header() http.Header {
+	if b.header == nil {
+		b.header = http.Header{}
+	}
+	return b.header
+}
+
+func (b *buffer) WriteHeader(status int) {
+	if b.status == 0 {
+		b.status = status
+	}
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.WriteHeader(http.StatusOK)
+	return b.body.Write(p)
+}
+
+func (b *buffer) to(w http.ResponseWriter) {
+	for name, values := range b.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(max(b.status, http.StatusOK))
+	_, _ = w.Write(b.body.Bytes()) // the client is gone
+}

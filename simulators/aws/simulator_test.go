@@ -1,0 +1,229 @@
+//go:build linux
+
+package aws_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/sockerless/sockerless/offload"
+	"github.com/sockerless/sockerless/offload/native"
+	"github.com/sockerless/sockerless/simulators/aws"
+)
+
+// program is the agent, built once.
+var program string
+
+// The test binary is the first stage of a native container when it is called as a simulator calls itself.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "native-init" {
+		os.Exit(native.Init())
+	}
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "agent")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "sockerless-agent")
+	build := exec.Command("go", "build", "-o", program, "../../agent/sockerless-agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the agent: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// cloud is a data folder with the simulators that come and go over it.
+type cloud struct {
+	*aws.Simulator
+	t       *testing.T
+	dir     string
+	sockets string
+	address string
+}
+
+func newCloud(t *testing.T) *cloud {
+	t.Helper()
+	sockets, err := os.MkdirTemp("", "aws") // short: sockets live in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cloud{t: t, dir: t.TempDir(), sockets: sockets, address: "127.0.0.1:0"}
+	c.open()
+	t.Cleanup(func() {
+		c.close()
+		if err := os.RemoveAll(sockets); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func (c *cloud) open() {
+	c.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", c.address)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.address = l.Addr().String()
+	c.Simulator, err = aws.Open(c.t.Context(), aws.Config{
+		DataDir: c.dir, RuntimeDir: c.sockets, Native: native.Config{Executable: self, Arguments: []string{"native-init"}},
+		Agent: func(string) (offload.AgentProgram, error) { return offload.AgentProgram{Path: program}, nil },
+		Keys:  map[string]string{"AKTEST": "secret"}, Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, l)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cloud) close() {
+	c.t.Helper()
+	if err := c.Close(context.WithoutCancel(c.t.Context())); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// client is the SDK's configuration of a user with a key.
+func (c *cloud) client(secret string) awssdk.Config {
+	c.t.Helper()
+	cfg, err := config.LoadDefaultConfig(c.t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint("http://"+c.Host()),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("AKTEST", secret, "")))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return cfg
+}
+
+// push puts an image of a static busybox into the registry.
+func (c *cloud) push(repository string) (reference string) {
+	c.t.Helper()
+	binary, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var files bytes.Buffer
+	w := tar.NewWriter(&files)
+	add := func(h tar.Header, content []byte) {
+		h.Size = int64(len(content))
+		if err := w.WriteHeader(&h); err != nil {
+			c.t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	add(tar.Header{Name: "bin/busybox", Mode: 0o755}, binary)
+	for _, applet := range []string{"sh", "echo", "sleep", "cat", "ls", "id", "ps", "wget", "nc"} {
+		add(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox"}, nil)
+	}
+	if err := w.Close(); err != nil {
+		c.t.Fatal(err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil })
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: must(img.ConfigFile()).RootFS, Config: v1.Config{Env: []string{"PATH=/bin"}}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	reference = c.Host() + "/" + repository + ":latest"
+	if err := remote.Write(must(name.ParseReference(reference)), img); err != nil {
+		c.t.Fatal(err)
+	}
+	return reference
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestCaller(t *testing.T) {
+	c := newCloud(t)
+	out, err := sts.NewFromConfig(c.client("secret")).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	if err != nil || awssdk.ToString(out.Account) != aws.Account || awssdk.ToString(out.Arn) != "arn:aws:iam::000000000000:user/AKTEST" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if _, err := sts.NewFromConfig(c.client("wrong")).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); err == nil {
+		t.Error("a wrong secret is taken")
+	}
+	if _, err := ecs.NewFromConfig(c.client("wrong")).ListTasks(t.Context(), &ecs.ListTasksInput{}); err == nil {
+		t.Error("a wrong secret is taken")
+	}
+}
+
+// TestTask runs a task to its end, which is known after a restart of the simulator.
+func TestTask(t *testing.T) {
+	c := newCloud(t)
+	image := c.push("busybox")
+	client := ecs.NewFromConfig(c.client("secret"))
+	if _, err := client.CreateCluster(t.Context(), &ecs.CreateClusterInput{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: awssdk.String("f"), Cpu: awssdk.String("256"), Memory: awssdk.String("512"), RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
+		ContainerDefinitions: []types.ContainerDefinition{{Name: awssdk.String("main"), Image: awssdk.String(image), Command: []string{"sh", "-c", "sleep 0.2; exit 7"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := &ecs.RunTaskInput{TaskDefinition: awssdk.String("f"), ClientToken: awssdk.String("once")}
+	first := must(client.RunTask(t.Context(), run))
+	again := must(client.RunTask(t.Context(), run))
+	arn := awssdk.ToString(first.Tasks[0].TaskArn)
+	if awssdk.ToString(again.Tasks[0].TaskArn) != arn {
+		t.Error("one token started two tasks")
+	}
+	c.close()
+	c.open()
+	waiter := ecs.NewTasksStoppedWaiter(client, func(o *ecs.TasksStoppedWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 20*time.Millisecond, 100*time.Millisecond
+	})
+	out, err := waiter.WaitForOutput(t.Context(), &ecs.DescribeTasksInput{Tasks: []string{arn}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := out.Tasks[0]
+	if awssdk.ToInt32(task.Containers[0].ExitCode) != 7 || task.StopCode != types.TaskStopCodeEssentialContainerExited {
+		t.Errorf("it ended as %+v, %s: %s", task.Containers[0], task.StopCode, awssdk.ToString(task.StoppedReason))
+	}
+}

@@ -1,0 +1,2 @@
+// Package sts is the Security Token Service: who a key belongs to.
+package sts

@@ -1,0 +1,6 @@
+// Package machine is where the tasks of a simulated cloud really run: our own engine with the backend local as its only place, so
+// that each task is a native container of this machine with the image's root, its own network, limits, output and exit code.
+//
+// What always holds: tasks go on when the simulator is killed, and the next one finds them; nothing but what a simulator started is
+// touched.
+package machine

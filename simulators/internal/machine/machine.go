@@ -1,0 +1,88 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/sockerless/sockerless/offload"
+	"github.com/sockerless/sockerless/offload/local"
+	"github.com/sockerless/sockerless/offload/native"
+	"github.com/sockerless/sockerless/runtime"
+	"github.com/sockerless/sockerless/store/content"
+	"github.com/sockerless/sockerless/store/image"
+	"github.com/sockerless/sockerless/store/layer"
+	"github.com/sockerless/sockerless/store/state"
+	"github.com/sockerless/sockerless/store/unpacked"
+)
+
+// Config is what a machine is made of.
+type Config struct {
+	DataDir    string // folder of images and tasks; it is made
+	RuntimeDir string // for links to sockets: short, of this machine only
+	Instance   string // of this simulator: only its tasks are touched
+	State      state.Store
+	Native     native.Config // how this program is the first stage of a container
+	Agent      func(platform string) (offload.AgentProgram, error)
+	Registries image.RegistriesConfig // how to speak to the simulator's own
+	// Egress is the engine's: the rules for what tasks may connect to outside their network.
+	Egress func(container, address string) error
+	Log    *slog.Logger
+}
+
+// Machine runs tasks. It is the engine, with nothing before it.
+type Machine struct {
+	*runtime.Engine
+	backend *offload.Backend
+}
+
+// Open finds again what an earlier simulator left. Errors: errdefs.ErrFailedPrecondition where this machine allows no native
+// containers.
+func Open(ctx context.Context, c Config) (*Machine, error) {
+	for _, dir := range []string{c.DataDir, c.RuntimeDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the machine's folder: %w", err)
+		}
+	}
+	in := func(name string) string { return filepath.Join(c.DataDir, name) }
+	layers, err := layer.NewStore(in("layers"))
+	if err != nil {
+		return nil, err
+	}
+	downloads, err := content.NewStore(in("ingest"), content.Options{Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
+	images, err := image.New(ctx, image.Config{State: c.State, Layers: layers, Content: downloads, Registries: c.Registries, Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
+	directories, err := unpacked.Open(in("unpacked"))
+	if err != nil {
+		return nil, err
+	}
+	if err := directories.Sweep(images.Stacks()); err != nil {
+		return nil, err
+	}
+	containers := in("containers")
+	driver := local.New(local.Config{
+		Native: c.Native, Images: directories, Containers: containers, RuntimeDir: c.RuntimeDir, Agent: c.Agent,
+		Support: sync.OnceValue(func() native.Support { return native.Probe(context.WithoutCancel(ctx), c.Native, containers) })})
+	m := &Machine{backend: offload.NewBackend(offload.Local, driver, offload.Config{
+		State: c.State, Instance: c.Instance, RuntimeDir: c.RuntimeDir, Lease: -1, Log: c.Log})}
+	m.Engine, err = runtime.New(ctx, runtime.Config{
+		DataDir: c.DataDir, InstanceID: c.Instance, Log: c.Log, Backend: m.backend, State: c.State, Images: images, Egress: c.Egress})
+	if err != nil {
+		return nil, errors.Join(err, m.backend.Close())
+	}
+	return m, nil
+}
+
+// Close lets go of the tasks, which go on.
+func (m *Machine) Close(ctx context.Context) error {
+	return errors.Join(m.Engine.Close(ctx), m.backend.Close())
+}
