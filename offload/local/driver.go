@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
 	goruntime "runtime"
 	"strconv"
@@ -40,6 +41,8 @@ type Config struct {
 	RuntimeDir string
 	// Agent finds the agent's program for a platform: see [offload.AgentProgram].
 	Agent func(platform string) (offload.AgentProgram, error)
+	// Private is the folder inside that is the agent's own; "" is /.sockerless.
+	Private string
 	// Nameservers are the host's, for containers that are in no network; nil is what they have of their own.
 	Nameservers []string
 }
@@ -167,15 +170,16 @@ func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) 
 	}
 	release() // images that containers have are kept anyway
 	dir := d.directory(c.GetId())
+	inside := native.Spec{Private: d.config.Private}.Inside
 	run, err := d.prepare(c.GetId(), dir)
 	if err != nil {
 		return none, err
 	}
 	spec := native.Spec{
 		ID: c.GetId(), Lower: lower, Dir: filepath.Join(dir, nativeName), Hostname: c.GetHostname(), Domainname: c.GetDomainname(),
-		ReadOnly: c.GetReadOnly(), Program: program.Path, Shared: run, HostNetwork: s.Task.HostNetwork,
-		Args: append(append([]string{"sockerless-agent"}, program.Arguments...), "--socket", native.RunDir+"/"+socketName, "--container", c.GetId(),
-			"--directory", native.RunDir, "--upper", native.UpperDir, "--lower", native.LowerDir, "--id", s.Agent.ID),
+		ReadOnly: c.GetReadOnly(), Program: program.Path, Shared: run, Private: d.config.Private, HostNetwork: s.Task.HostNetwork,
+		Args: append(append([]string{"sockerless-agent"}, program.Arguments...), "--socket", path.Join(inside(native.Run), socketName), "--container", c.GetId(),
+			"--directory", inside(native.Run), "--upper", inside(native.Upper), "--lower", inside(native.Lower), "--id", s.Agent.ID),
 		Limits: native.Limits{
 			Memory: c.GetLimits().GetMemory(), Pids: c.GetLimits().GetPids(), NanoCPUs: c.GetLimits().GetNanoCpus(),
 		},

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	programPath = privateDir + "/agent"
+	programName = "agent"
 	ordersFd    = 3 // of the first stage: reads its stage
 	answerFd    = 4 // writes an answer; closed by a successful exec
 )
@@ -106,7 +106,7 @@ func Init() int {
 	err = st.prepare()
 	if err == nil {
 		_ = reply.Encode(answer{Ready: true})
-		err = st.fail("execute the program "+st.Spec.Program, syscall.Exec(programPath, st.Spec.Args, st.Spec.Env),
+		err = st.fail("execute the program "+st.Spec.Program, syscall.Exec(st.Spec.Inside(programName), st.Spec.Args, st.Spec.Env),
 			"it must be a static program for this machine")
 	}
 	a := answer{Failed: &stepError{Step: "start", Text: err.Error()}}
@@ -181,7 +181,7 @@ func (st *stage) mountAll(root rootDir) error {
 		return strings.Count(strings.TrimRight(mounts[i].Target, "/"), "/") < strings.Count(strings.TrimRight(mounts[j].Target, "/"), "/")
 	})
 	for _, m := range mounts {
-		if err := root.mountUser(m, st.nodev()); err != nil {
+		if err := root.mountUser(m, st.Spec.Inside(""), st.nodev()); err != nil {
 			what := "mount " + m.Source + " at " + m.Target
 			if m.Source == "" {
 				what = "mount a tmpfs at " + m.Target

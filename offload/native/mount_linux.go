@@ -166,7 +166,7 @@ func (r rootDir) mountOn(mount int, target string, isDir bool) (resolved string,
 
 // mountUser makes one of the mounts that the container was given. Where it ends up is what counts: nothing may be put
 // over what protects the host (CVE-2019-16884), nor over the program.
-func (r rootDir) mountUser(m Mount, nodev uint64) error {
+func (r rootDir) mountUser(m Mount, private string, nodev uint64) error {
 	mount, isDir, err := userMount(m, nodev)
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ func (r rootDir) mountUser(m Mount, nodev uint64) error {
 		return err
 	}
 	unix.Close(point)
-	if resolved == "/" || within(resolved, "/proc") || within(resolved, privateDir) {
+	if resolved == "/" || within(resolved, "/proc") || within(resolved, private) {
 		unix.Close(mount)
 		return fmt.Errorf("nothing can be mounted at %s", resolved)
 	}

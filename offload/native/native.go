@@ -1,6 +1,8 @@
 package native
 
 import (
+	"cmp"
+	"path"
 	"time"
 
 	"github.com/sockerless/sockerless/agent/netdev"
@@ -15,12 +17,14 @@ type Config struct {
 
 // Where a container's program finds what is its own, inside.
 const (
-	privateDir = "/.sockerless"        // only root gets there
-	RunDir     = privateDir + "/run"   // Spec.Shared
-	UpperDir   = privateDir + "/upper" // what the container has changed, where its root is an overlay
-	LowerDir   = privateDir + "/lower" // the image's files, likewise
-	Device     = 3                     // descriptor of Spec.Tun
+	Run    = "run"   // Spec.Shared
+	Upper  = "upper" // what the container has changed, where its root is an overlay
+	Lower  = "lower" // the image's files, likewise
+	Device = 3       // descriptor of Spec.Tun
 )
+
+// Inside is the path inside of what is the program's own: Run, Upper, Lower; of "" their folder. Only root gets there.
+func (s Spec) Inside(name string) string { return path.Join(cmp.Or(s.Private, "/.sockerless"), name) }
 
 // Spec is a container.
 type Spec struct {
@@ -36,12 +40,14 @@ type Spec struct {
 	ReadOnly             bool // the root cannot be written to, mounts can
 	Mounts               []Mount
 
-	Program string   // host path of a static program, /.sockerless/agent inside, which becomes process 1
+	Program string   // host path of a static program, which becomes process 1
 	Args    []string // argv, the program's name first
 	Env     []string // NAME=value
-	// Shared is a host directory that is /.sockerless/run inside; "" is none. Where the root is an overlay, its upper
-	// directory and the image's are there too, as /.sockerless/upper and lower, to be read.
+	// Shared is a host directory that is Run inside; "" is none. Where the root is an overlay, its upper directory and the
+	// image's are there too, as Upper and Lower, to be read.
 	Shared string
+	// Private is the folder of what is the program's own inside, beneath the root; "" is /.sockerless.
+	Private string
 
 	HostNetwork bool
 	// Tun is a network device that the program serves, as its descriptor 3; nil is none but lo. It needs a network of its own.

@@ -89,7 +89,7 @@ func (st *stage) probe() Support {
 		s.Unavailable = "mount_setattr(2): " + err.Error() + ": Linux 5.12 or later is needed"
 		return s
 	}
-	if _, err := overlay(st.Spec.Lower, st.Spec.Dir, st.Rootless, 0); err != nil {
+	if _, err := overlay(st.Spec.Lower, st.Spec.Dir, st.Spec.Inside(""), st.Rootless, 0); err != nil {
 		s.NoOverlay = err.Error()
 	}
 	if tun, err := netdev.Setup(&netdev.Config{Name: "probe0", MTU: netdev.MTU}); err != nil {

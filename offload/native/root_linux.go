@@ -29,7 +29,7 @@ func (st *stage) makeRoot() (rootDir, error) {
 	copied := err == nil
 	mount := -1
 	if !copied && !st.Spec.Copy {
-		mount, err = overlay(st.Spec.Lower, dir, st.Rootless, st.nodev())
+		mount, err = overlay(st.Spec.Lower, dir, st.Spec.Inside(""), st.Rootless, st.nodev())
 		st.overlaid = err == nil
 		if err != nil {
 			// A container that has changes in upper/ cannot go on as a copy without them.
@@ -75,7 +75,7 @@ func refused(err error) bool {
 }
 
 // overlay mounts the changes over the image, not in the tree yet.
-func overlay(lower, dir string, rootless bool, attributes uint64) (int, error) {
+func overlay(lower, dir, private string, rootless bool, attributes uint64) (int, error) {
 	var info unix.Stat_t
 	if err := unix.Stat(lower, &info); err != nil {
 		return -1, err
@@ -93,7 +93,7 @@ func overlay(lower, dir string, rootless bool, attributes uint64) (int, error) {
 			return -1, err
 		}
 	}
-	if err := makePoints(lower, filepath.Join(dir, pointsDir)); err != nil {
+	if err := makePoints(lower, filepath.Join(dir, pointsDir), private); err != nil {
 		return -1, err
 	}
 	options := []option{
@@ -109,7 +109,7 @@ func overlay(lower, dir string, rootless bool, attributes uint64) (int, error) {
 
 // makePoints makes what every container has mounts over and an image need not have, so that it does not count as changed
 // by the container: as dockerd's "-init" layer. What the image has stays as it is.
-func makePoints(lower, points string) error {
+func makePoints(lower, points, private string) error {
 	missing := func(name string) bool {
 		for _, dir := range []string{lower, points} {
 			if _, err := os.Lstat(dir + name); err == nil {
@@ -118,7 +118,7 @@ func makePoints(lower, points string) error {
 		}
 		return true
 	}
-	for _, name := range []string{privateDir, "/proc", "/sys", "/dev", "/etc"} {
+	for _, name := range []string{private, "/proc", "/sys", "/dev", "/etc"} {
 		if !missing(name) {
 			continue
 		}

@@ -201,32 +201,32 @@ func (r rootDir) clone(name string, set uint64) (int, error) {
 	return fd, nil
 }
 
-// mountProgram makes /.sockerless: the program, and the directory that it shares with the host. Only root gets there.
+// mountProgram makes the private folder: the program, and the directory that it shares with the host. Only root gets there.
 func (st *stage) mountProgram(root rootDir) error {
 	private, err := newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, option{"mode", "0700"}, option{"size", "64k"})
 	if err != nil {
 		return err
 	}
 	defer unix.Close(private)
-	if err := root.mountSystemDir(dup(private), privateDir); err != nil {
+	if err := root.mountSystemDir(dup(private), st.Spec.Inside("")); err != nil {
 		return err
 	}
 	mount, err := bindMount(st.Spec.Program, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 	if err == nil {
-		_, err = root.mountOn(mount, programPath, false)
+		_, err = root.mountOn(mount, st.Spec.Inside(programName), false)
 	}
 	if err == nil && st.Spec.Shared != "" {
 		if mount, err = bindMount(st.Spec.Shared, noExecSuid|unix.MOUNT_ATTR_NODEV); err == nil {
-			_, err = root.mountOn(mount, RunDir, true)
+			_, err = root.mountOn(mount, st.Spec.Inside(Run), true)
 		}
 	}
 	if st.overlaid { // so that the program finds what has changed without comparing all files
-		for at, source := range map[string]string{UpperDir: filepath.Join(st.Spec.Dir, upperDir), LowerDir: st.Spec.Lower} {
+		for at, source := range map[string]string{Upper: filepath.Join(st.Spec.Dir, upperDir), Lower: st.Spec.Lower} {
 			if err != nil {
 				break
 			}
 			if mount, err = bindMount(source, unix.MOUNT_ATTR_RDONLY|noExecSuid|unix.MOUNT_ATTR_NODEV); err == nil {
-				_, err = root.mountOn(mount, at, true)
+				_, err = root.mountOn(mount, st.Spec.Inside(at), true)
 			}
 		}
 	}
