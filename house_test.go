@@ -62,11 +62,11 @@ var mayImport = map[string][]string{
 var onlyIn = map[string]struct{ rooms, reason string }{
 	"github.com/valyala/fasthttp":            {"dockerapi/transport", "handlers must not depend on the HTTP server"},
 	"github.com/dgraph-io/badger":            {"store/state", "the database can be replaced in one place"},
-	"github.com/google/go-containerregistry": {"store bench simulators/internal/registry offload/prepare", "images are the store's; bench serves one from a registry of its own"},
+	"github.com/google/go-containerregistry": {"store bench simulators/internal/registry offload/prepare offload/aws", "images are the store's; bench serves one from a registry of its own"},
 	"github.com/tetratelabs/wazero":          {"wasi/guest", "the WASM runtime can be replaced in one place"},
 	"mvdan.cc/sh":                            {"wasi/shell wasi/placement", "the shell is known by its Main alone, and placement reads scripts"},
 	"github.com/moby/moby/client":            {"cmd offload/docker", "the server is no client of Docker, but for that backend"},
-	"github.com/aws":                         {"simulators/aws offload/ecs offload/lambda", "SDKs of clouds cost each process that has them memory and time: they are in sockerless-cloud alone"},
+	"github.com/aws":                         {"simulators/aws offload/aws offload/ecs offload/lambda", "SDKs of clouds cost each process that has them memory and time: they are in sockerless-cloud alone"},
 	"gvisor.dev/gvisor":                      {"agent/netstack", "the userspace network can be replaced in one place"},
 	"github.com/hashicorp/yamux":             {"agent", "connections over one are the transports'"},
 	"google.golang.org/grpc":                 {"agent", "the protocol's wire is the agent package's"},

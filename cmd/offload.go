@@ -2,7 +2,11 @@ package cmd
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -15,6 +19,7 @@ import (
 	"github.com/sockerless/sockerless/offload/docker"
 	"github.com/sockerless/sockerless/offload/local"
 	"github.com/sockerless/sockerless/offload/native"
+	"github.com/sockerless/sockerless/offload/plugin"
 	"github.com/sockerless/sockerless/runtime"
 	"github.com/sockerless/sockerless/store/image"
 	"github.com/sockerless/sockerless/store/state"
@@ -58,8 +63,9 @@ func probe(ctx context.Context, executable, dataDir string, log *slog.Logger) (s
 	}
 }
 
-// open makes the backends that the policy names, and the one on this machine, which needs none.
-func (c offloadConfig) open() *offload.Scheduler {
+// open makes the backends that the policy names, and the one on this machine, which needs none. closeDrivers is for when they are
+// closed.
+func (c offloadConfig) open(ctx context.Context) (scheduler *offload.Scheduler, closeDrivers func() error) {
 	policy, err := c.source.Policy()
 	if err != nil {
 		c.log.Error("the policy is wrong: native programs are refused until it is right", "error", err)
@@ -74,13 +80,17 @@ func (c offloadConfig) open() *offload.Scheduler {
 		}
 	}
 	var backends []runtime.Backend
+	var closers []io.Closer
 	unavailable, here := map[string]string{}, map[string]bool{}
 	for _, b := range configs {
-		driver, err := c.driver(b)
+		driver, err := c.driver(ctx, b)
 		if err != nil {
 			unavailable[b.Name] = err.Error()
 			c.log.Warn("a backend is not available", "backend", b.Name, "reason", err)
 			continue
+		}
+		if closer, ok := driver.(io.Closer); ok {
+			closers = append(closers, closer)
 		}
 		here[b.Name] = b.Type == offload.Local
 		config := offload.Config{
@@ -90,13 +100,20 @@ func (c offloadConfig) open() *offload.Scheduler {
 		}
 		backends = append(backends, offload.NewBackend(b.Name, driver, config))
 	}
-	return offload.NewScheduler(offload.SchedulerConfig{
+	scheduler = offload.NewScheduler(offload.SchedulerConfig{
 		Source: c.source, Backends: backends, Log: c.log, Unavailable: func(name string) string {
 			if here[name] {
 				return c.support().Unavailable
 			}
 			return unavailable[name]
 		}})
+	return scheduler, func() error {
+		var errs []error
+		for _, d := range closers {
+			errs = append(errs, d.Close())
+		}
+		return errors.Join(errs...)
+	}
 }
 
 // status says, for docker info, what native containers have on this machine.
@@ -123,7 +140,7 @@ func status(s native.Support) [][2]string {
 }
 
 // driver makes the driver of a backend.
-func (c offloadConfig) driver(b offload.BackendConfig) (offload.Driver, error) {
+func (c offloadConfig) driver(ctx context.Context, b offload.BackendConfig) (offload.Driver, error) {
 	agents := offload.AgentPrograms(c.executable)
 	switch b.Type {
 	case offload.Local:
@@ -143,8 +160,32 @@ func (c offloadConfig) driver(b offload.BackendConfig) (offload.Driver, error) {
 			return nil, err
 		}
 		return docker.New(docker.Config{Settings: settings, Images: c.images, Agent: agents})
+	case "ecs":
+		var settings plugin.ECS
+		if err := b.Decode(&settings); err != nil {
+			return nil, err
+		}
+		return c.cloud(ctx, b, settings)
 	}
-	return nil, fmt.Errorf("%s:%d: there is no backend of type %q: there are local and docker", b.File, b.Line, b.Type)
+	return nil, fmt.Errorf("%s:%d: there is no backend of type %q: there are local, docker and ecs", b.File, b.Line, b.Type)
+}
+
+// cloud starts the driver of a cloud, in the program that has its SDK.
+func (c offloadConfig) cloud(ctx context.Context, b offload.BackendConfig, settings any) (offload.Driver, error) {
+	sum := sha256.Sum256([]byte(b.Name))
+	name := "d-" + hex.EncodeToString(sum[:6])
+	if c.images == nil { // the server's has the name
+		name += fmt.Sprintf("-%d", os.Getpid())
+	}
+	config := plugin.Config{
+		Program: []string{filepath.Join(filepath.Dir(c.executable), cloudProgram), "driver"}, Type: b.Type, Settings: settings,
+		Sockets: filepath.Join(c.runtimeDir, name), Images: c.images, Agents: map[string]string{}, Log: c.log}
+	for _, architecture := range []string{"amd64", "arm64"} {
+		if agent, err := offload.AgentPrograms(c.executable)("linux/" + architecture); err == nil && len(agent.Arguments) == 0 { // else it is said for whom it is needed
+			config.Agents[architecture] = agent.Path
+		}
+	}
+	return plugin.New(ctx, config)
 }
 
 // unpacked is the store of unpacked images, without those that are gone. A client of the server must not touch it: nil.

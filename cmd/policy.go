@@ -79,9 +79,10 @@ func explain(ctx context.Context, config *Config, labels map[string]string, name
 	}
 	support, stopProbe := probe(ctx, executable, config.DataDir, log)
 	defer func() { err = errors.Join(err, stopProbe()) }()
-	scheduler := offloadConfig{
+	scheduler, closeDrivers := offloadConfig{
 		dataDir: config.DataDir, runtimeDir: config.DataDir, executable: executable, source: source,
-		support: support, log: log}.open()
+		support: support, log: log}.open(ctx)
+	defer func() { err = errors.Join(err, closeDrivers()) }()
 	host := os.Getenv("DOCKER_HOST")
 	if host == "" {
 		host = config.Listen[0]

@@ -109,9 +109,10 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	if gate != nil {
 		s.close = append(s.close, gate.Close)
 	}
-	scheduler := offloadConfig{
+	scheduler, closeDrivers := offloadConfig{
 		dataDir: config.DataDir, runtimeDir: cells, instance: instance, executable: executable,
-		source: s.policy, state: records, images: images, support: support, gate: gate, log: log}.open()
+		source: s.policy, state: records, images: images, support: support, gate: gate, log: log}.open(ctx)
+	s.close = append(s.close, closeDrivers)
 	s.engine, err = runtime.New(ctx, runtime.Config{
 		DataDir: config.DataDir, InstanceID: instance, Version: Version, GitCommit: commit(), Log: log,
 		Backend: sandbox, Offload: scheduler, Status: func() [][2]string { return append(status(support()), gate.status()...) }, State: records, Images: images})

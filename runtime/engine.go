@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -41,6 +42,8 @@ type Config struct {
 	// DNS for a name that none has, "example.com."; the error says why not. Nil allows all, as Docker does. It does not open the way
 	// to what is always closed: the metadata of clouds.
 	Egress func(container, address string) error
+	// Gateway is what the gateway of a network stands for; the zero value is this machine's address that is not loopback.
+	Gateway netip.Addr
 }
 
 // Engine is the set of containers of a server. All methods may be called concurrently.

@@ -102,7 +102,10 @@ func (e *Engine) dialFrom(ctx context.Context, a *attachment, endpoints []*endpo
 		ctx = netproto.WithSource(ctx, netip.AddrPortFrom(r.source, 0))
 		return e.dialInto(ctx, target, proto, to.String())
 	case r.machine:
-		own, err := machineAddress()
+		own, err := e.cfg.Gateway, error(nil)
+		if !own.IsValid() {
+			own, err = machineAddress()
+		}
 		if err != nil {
 			return nil, err
 		}

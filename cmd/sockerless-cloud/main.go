@@ -1,5 +1,6 @@
-// Sockerless-cloud is what speaks to clouds: their simulators. It is a program of its own so that the server, its cells and the
-// containers of this machine do not carry the SDKs; `sockerless sim` runs it.
+// Sockerless-cloud is what speaks to clouds: the drivers of backends, and simulators. It is a program of its own so that the server, its cells and the
+// containers of this machine do not carry the SDKs; the server and `sockerless sim`
+// run it.
 package main
 
 import (
@@ -42,6 +43,9 @@ Runs a simulator of a cloud on this machine: its services answer as the real one
 `
 
 func run(ctx context.Context, args []string) error {
+	if len(args) == 1 && args[0] == "driver" {
+		return serveDriver(ctx)
+	}
 	if len(args) < 2 || args[0] != "sim" || args[1] != "aws" {
 		return errors.New(usage)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -76,7 +77,8 @@ func Open(ctx context.Context, c Config) (*Machine, error) {
 	m := &Machine{backend: offload.NewBackend(offload.Local, driver, offload.Config{
 		State: c.State, Instance: c.Instance, RuntimeDir: c.RuntimeDir, Lease: -1, Log: c.Log})}
 	m.Engine, err = runtime.New(ctx, runtime.Config{
-		DataDir: c.DataDir, InstanceID: c.Instance, Log: c.Log, Backend: m.backend, State: c.State, Images: images, Egress: c.Egress})
+		DataDir: c.DataDir, InstanceID: c.Instance, Log: c.Log, Backend: m.backend, State: c.State, Images: images, Egress: c.Egress,
+		Gateway: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
 	if err != nil {
 		return nil, errors.Join(err, m.backend.Close())
 	}
