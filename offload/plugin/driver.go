@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -63,6 +64,8 @@ type process struct {
 	stdin io.Closer
 	ended chan struct{} // closed after err is set
 	err   error
+	// answered tells that it was ready: if it ends then, it is worth another start.
+	answered atomic.Bool
 }
 
 // New starts the program and learns what it can do.
@@ -225,15 +228,21 @@ func (d *Driver) call(ctx context.Context, path string, in, out any) error {
 		var connecting *net.OpError
 		switch {
 		case err == nil:
+			p.answered.Store(true)
 			return read(answer, out)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case !errors.As(err, &connecting) || connecting.Op != "dial":
-			return fmt.Errorf("ask the driver of %s: %w", d.config.Type, err)
+			return offload.Transient(fmt.Errorf("ask the driver of %s: %w", d.config.Type, err), 0) // it has ended
 		}
 		select {
 		case <-p.ended:
-			return p.err
+			if !p.answered.Load() {
+				return p.err
+			}
+			if p, err = d.run(); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(retry):
