@@ -54,6 +54,11 @@ func openTun(name string) (*os.File, error) {
 	if err == nil {
 		err = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, unix.TUN_F_CSUM)
 	}
+	if err == nil {
+		// The device goes with its namespace, which the kernel clears away by itself. Else who closes the descriptor waits some
+		// 20 ms for it, and that is the last process of a container, for whose end others wait.
+		err = unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1)
+	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("make the network device %s: %w", name, err)
