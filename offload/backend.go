@@ -65,6 +65,7 @@ type Backend struct {
 	config Config
 	pace   Pace
 	calls  patience // of calls to the driver
+	here   bool     // it is a Sharer: tasks and agents are on this machine
 
 	ctx   context.Context // ends at Close
 	stop  context.CancelFunc
@@ -163,8 +164,8 @@ func NewBackend(name string, driver Driver, config Config) *Backend {
 		current: map[string]*task{}, ending: map[string]*task{}, fates: map[string]error{},
 		calls: patience{tries: 6, first: 500 * time.Millisecond, cap: 20 * time.Second, clock: config.Clock, dice: newDice(config.Rand)},
 	}
-	if _, shares := driver.(Sharer); shares {
-		b.config.Gate = nil // its agents are here
+	if _, b.here = driver.(Sharer); b.here {
+		b.config.Gate = nil
 	}
 	if p, ok := driver.(Pacer); ok {
 		b.pace = p.Pace()
@@ -405,8 +406,7 @@ func (b *Backend) spec(i *intent, t runtime.Task) (Spec, error) {
 	}
 	if b.config.Gate == nil {
 		_, connects := b.driver.(Connector)
-		_, shares := b.driver.(Sharer)
-		if !connects && !shares {
+		if !connects && !b.here {
 			return s, errdefs.ErrFailedPrecondition.WithMessage(
 				"the server has no address where the agents of " + b.driver.Name() + " dial back: configure agents: {listen, url}")
 		}

@@ -60,8 +60,7 @@ func (b *Backend) connect(ctx context.Context, k *task) error {
 // open gives the target of a task's agent: its own socket where it is on this machine, else that of a relay.
 func (b *Backend) open(ctx context.Context, i *intent, h Handle, ended <-chan struct{}) (target string, relay io.Closer, err error) {
 	if sharer, ok := b.driver.(Sharer); ok {
-		target = sharer.Target(h)
-		return target, noRelay{}, b.awaitSocket(ctx, target)
+		return sharer.Target(h), noRelay{}, nil
 	}
 	socket := b.socket(i)
 	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier server

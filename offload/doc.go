@@ -8,7 +8,8 @@
 // agent, at driver.go and backend.go for how a task comes into being; intent.go is what is written down of it, recover.go
 // how it is found again after a kill.
 //
-// What always holds: an intent is on the disk before a platform is asked for anything, and is the last thing to go; a
-// driver is asked for one task an attempt, however often; tasks of another instance are never touched; a container whose
-// end nobody has told has no exit code of 0; a policy that cannot be read lets nothing native run.
+// What always holds: an intent is on the disk before a platform is asked for anything (for a task of this machine, which ends
+// with its power, it is where no kill of the server loses it), and is the last thing to go; a driver is asked for one task an
+// attempt, however often; tasks of another instance are never touched; a container whose end nobody has told has no exit code
+// of 0; a policy that cannot be read lets nothing native run.
 package offload

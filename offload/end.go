@@ -92,7 +92,7 @@ func (b *Backend) moveToEnding(k *task) {
 // awaitEndings waits for the ends of a container's earlier tasks, where those are in the container's place on this machine
 // and the next one needs it.
 func (b *Backend) awaitEndings(ctx context.Context, container string) error {
-	if _, here := b.driver.(Sharer); !here {
+	if !b.here {
 		return nil
 	}
 	for {

@@ -48,14 +48,15 @@ func (i *intent) cost(now time.Time) float64 {
 	return i.Price * now.Sub(i.Started).Seconds()
 }
 
-// write keeps an intent. With sync it is on the disk before anything is done by it: what costs money elsewhere must not
-// be forgotten by a machine that loses power either.
+// write keeps an intent, so that it survives a kill of the server. With sync it is on the disk before anything is done by it: what
+// costs money elsewhere must not be forgotten by a machine that loses power either. A task of this machine ends with that power,
+// and what is left of it is found by its tags.
 func (b *Backend) write(ctx context.Context, i *intent, sync bool) error {
 	data, err := json.Marshal(i)
 	if err != nil {
 		return fmt.Errorf("keep the intent of a task: %w", err)
 	}
-	if err = b.config.State.Update(ctx, state.Put(i.key(), data)); err == nil && sync {
+	if err = b.config.State.Update(ctx, state.Put(i.key(), data)); err == nil && sync && !b.here {
 		err = b.config.State.Sync()
 	}
 	if err != nil {

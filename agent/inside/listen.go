@@ -45,6 +45,7 @@ func takeSecrets() (s secrets, err error) {
 // ways are the ways by which servers reach an agent.
 type ways struct {
 	socket   string // unix, of this machine, without sessions
+	listener int    // descriptor of such a socket that was made already
 	sessions string // unix
 	reverse  string // URL of the server's gate
 	listen   string // TCP address
@@ -52,6 +53,7 @@ type ways struct {
 
 func (w *ways) flags(f *flag.FlagSet) {
 	f.StringVar(&w.socket, "socket", "", "serve a unix socket at `PATH`, for programs of this machine")
+	f.IntVar(&w.listener, "listener", 0, "serve the unix socket that is `DESCRIPTOR`, for programs of this machine")
 	f.StringVar(&w.sessions, "sessions", "", "serve a unix socket at `PATH`, with sessions that survive its connections")
 	f.StringVar(&w.reverse, "reverse", "", "dial back to a server's `URL`, with the token in "+TokenVariable)
 	f.StringVar(&w.listen, "listen", "", "serve a TCP `ADDRESS`, for the server of the identity in "+IdentityVariable)
@@ -70,16 +72,17 @@ func (w *ways) open(ctx context.Context, s secrets, config Config) (all []net.Li
 		}
 	}()
 	for _, way := range []struct {
-		wanted   string
+		wanted   bool
 		sessions bool
 		open     func() (net.Listener, error)
 	}{
-		{w.socket, false, func() (net.Listener, error) { return listenUnix(w.socket) }},
-		{w.sessions, true, func() (net.Listener, error) { return listenUnix(w.sessions) }},
-		{w.reverse, true, func() (net.Listener, error) { return dialBack(ctx, w.reverse, s, config) }},
-		{w.listen, true, func() (net.Listener, error) { return listenTCP(w.listen, s) }},
+		{w.socket != "", false, func() (net.Listener, error) { return listenUnix(w.socket) }},
+		{w.listener != 0, false, func() (net.Listener, error) { return inherit(w.listener) }},
+		{w.sessions != "", true, func() (net.Listener, error) { return listenUnix(w.sessions) }},
+		{w.reverse != "", true, func() (net.Listener, error) { return dialBack(ctx, w.reverse, s, config) }},
+		{w.listen != "", true, func() (net.Listener, error) { return listenTCP(w.listen, s) }},
 	} {
-		if way.wanted == "" {
+		if !way.wanted {
 			continue
 		}
 		l, err := way.open()
@@ -92,7 +95,7 @@ func (w *ways) open(ctx context.Context, s secrets, config Config) (all []net.Li
 		all = append(all, l)
 	}
 	if len(all) == 0 {
-		return nil, errdefs.ErrInvalidArgument.WithMessage("say where to serve: --socket PATH, --sessions PATH, --reverse URL or --listen ADDRESS")
+		return nil, errdefs.ErrInvalidArgument.WithMessage("say where to serve: --socket PATH, --listener DESCRIPTOR, --sessions PATH, --reverse URL or --listen ADDRESS")
 	}
 	return all, nil
 }
@@ -193,6 +196,20 @@ func listenTCP(address string, s secrets) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", address, errors.Join(errdefs.ErrUnavailable, err))
 	}
 	return identity.Wrap(l), nil
+}
+
+// inherit takes the socket that this program was started with.
+func inherit(descriptor int) (net.Listener, error) {
+	f := os.NewFile(uintptr(descriptor), "listener")
+	if f == nil {
+		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("serve the socket of descriptor %d: there is none", descriptor))
+	}
+	defer f.Close() // the listener has a descriptor of its own, which no program gets
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("serve the socket of descriptor %d: %w", descriptor, err)
+	}
+	return l, nil
 }
 
 // listenUnix makes the socket, for this user only, in place of one that an agent which is gone has left.

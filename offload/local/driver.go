@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path"
 	"path/filepath"
 	goruntime "runtime"
 	"strconv"
@@ -178,7 +177,8 @@ func (d *Driver) spec(ctx context.Context, s offload.Spec) (native.Spec, error) 
 	spec := native.Spec{
 		ID: c.GetId(), Lower: lower, Dir: filepath.Join(dir, nativeName), Hostname: c.GetHostname(), Domainname: c.GetDomainname(),
 		ReadOnly: c.GetReadOnly(), Program: program.Path, Shared: run, Private: d.config.Private, HostNetwork: s.Task.HostNetwork,
-		Args: append(append([]string{"sockerless-agent"}, program.Arguments...), "--socket", path.Join(inside(native.Run), socketName), "--container", c.GetId(),
+		Socket: filepath.Join(d.link(c.GetId()), socketName),
+		Args: append(append([]string{"sockerless-agent"}, program.Arguments...), "--listener", strconv.Itoa(native.Listener), "--container", c.GetId(),
 			"--directory", inside(native.Run), "--upper", inside(native.Upper), "--lower", inside(native.Lower), "--id", s.Agent.ID),
 		Limits: native.Limits{
 			Memory: c.GetLimits().GetMemory(), Pids: c.GetLimits().GetPids(), NanoCPUs: c.GetLimits().GetNanoCpus(),

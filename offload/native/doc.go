@@ -17,5 +17,5 @@
 // What always holds: no mount is ever made in the host's mount namespace, and all mounts of a container go with its last
 // process; the image's directory is never written to; a path of an image is resolved within its root only; the process
 // that a folder names is checked by its start time and the machine's boot, so that no other's is ever signalled; the
-// program gets no descriptor but 0, 1, 2 and, where it was asked for, 3.
+// program gets no descriptor but 0, 1, 2 and, where they were asked for, 3 and 4.
 package native

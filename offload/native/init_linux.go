@@ -130,6 +130,10 @@ func (st *stage) prepare() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return st.fail("make mounts private", err, "")
 	}
+	listener, err := st.listen()
+	if err != nil {
+		return err
+	}
 	tun, err := st.network()
 	if err != nil {
 		return err
@@ -169,7 +173,31 @@ func (st *stage) prepare() error {
 			return st.fail("make the root read-only", err, "")
 		}
 	}
-	return st.lockDown(tun)
+	return st.lockDown(tun, listener)
+}
+
+// listen makes the socket that the program serves, in place of that of the run before; -1 is none.
+func (st *stage) listen() (int, error) {
+	name := st.Spec.Socket
+	if name == "" {
+		return -1, nil
+	}
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return -1, st.fail("remove the socket of before", err, "")
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		unix.Umask(0o177) // for this user only
+		err = unix.Bind(fd, &unix.SockaddrUnix{Name: name})
+		unix.Umask(0o022)
+	}
+	if err == nil {
+		err = unix.Listen(fd, unix.SOMAXCONN)
+	}
+	if err != nil {
+		return -1, st.fail("make the socket "+name, err, "")
+	}
+	return fd, nil
 }
 
 func (st *stage) mountAll(root rootDir) error {
@@ -199,6 +227,28 @@ func (st *stage) mountAll(root rootDir) error {
 	return nil
 }
 
+// handOver gives the program descriptors under their numbers, by number; -1 is none.
+func handOver(files map[int]int) error {
+	for number, fd := range files { // away from the numbers first
+		if fd < 0 {
+			continue
+		}
+		var err error
+		if files[number], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 16); err != nil {
+			return err
+		}
+	}
+	for number, fd := range files {
+		if fd < 0 {
+			continue
+		}
+		if err := unix.Dup3(fd, number, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // enter makes the container's root that of this process, and lets go of the host's.
 func (st *stage) enter(root rootDir) error {
 	if err := unix.Fchdir(int(root)); err != nil {
@@ -217,21 +267,17 @@ func (st *stage) enter(root rootDir) error {
 }
 
 // lockDown gives up all that the program may not have. Nothing of the host may be open behind it (CVE-2024-21626).
-func (st *stage) lockDown(tun int) error {
+func (st *stage) lockDown(tun, listener int) error {
 	if st.Affinity {
 		if err := setAffinity(st.Spec.ID, st.Spec.Limits.NanoCPUs); err != nil {
 			return st.fail("limit the processors", err, "")
 		}
 	}
-	first := uint(3)
-	if tun >= 0 {
-		if err := unix.Dup3(tun, Device, 0); err != nil {
-			return st.fail("hand over the network device", err, "")
-		}
-		first = Device + 1
-	}
-	if err := unix.CloseRange(first, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return st.fail("close files", err, "")
+	}
+	if err := handOver(map[int]int{Device: tun, Listener: listener}); err != nil {
+		return st.fail("hand over the network device and the socket", err, "")
 	}
 	if st.Spec.Security.NoNewPrivileges {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {

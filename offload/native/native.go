@@ -17,10 +17,11 @@ type Config struct {
 
 // Where a container's program finds what is its own, inside.
 const (
-	Run    = "run"   // Spec.Shared
-	Upper  = "upper" // what the container has changed, where its root is an overlay
-	Lower  = "lower" // the image's files, likewise
-	Device = 3       // descriptor of Spec.Tun
+	Run      = "run"   // Spec.Shared
+	Upper    = "upper" // what the container has changed, where its root is an overlay
+	Lower    = "lower" // the image's files, likewise
+	Device   = 3       // descriptor of Spec.Tun
+	Listener = 4       // descriptor of Spec.Socket
 )
 
 // Inside is the path inside of what is the program's own: Run, Upper, Lower; of "" their folder. Only root gets there.
@@ -48,6 +49,10 @@ type Spec struct {
 	Shared string
 	// Private is the folder of what is the program's own inside, beneath the root; "" is /.sockerless.
 	Private string
+
+	// Socket is the host path of a unix socket that the program serves, as its descriptor 4; "" is none. Who connects after
+	// Start waits for the program to accept, and need not ask whether it does already.
+	Socket string
 
 	HostNetwork bool
 	// Tun is a network device that the program serves, as its descriptor 3; nil is none but lo. It needs a network of its own.
