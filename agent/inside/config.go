@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -38,10 +39,12 @@ type Config struct {
 	Deadline time.Time
 	// Device is the descriptor of the network device that the container's programs have (package agent/netdev); 0 is none.
 	Device int
-	// MakeDevice has the agent make that device, for which it needs CAP_NET_ADMIN and /dev/net/tun. The container's processes
-	// do not get that capability unless KeepNetAdmin is set.
-	MakeDevice, KeepNetAdmin bool
-	Log                      *slog.Logger
+	// MakeDevice has the agent make that device, for which it needs CAP_NET_ADMIN and /dev/net/tun, and write the files that name
+	// the container and its name server.
+	MakeDevice bool
+	// Withhold are capabilities of the agent that the container's processes do not get: NET_ADMIN.
+	Withhold []string
+	Log      *slog.Logger
 }
 
 // Command is the command sockerless-agent: it serves with the settings of args until it is done.
@@ -70,7 +73,10 @@ func Command(ctx context.Context, args []string, build string, stderr io.Writer)
 	deadline := f.Int64("deadline", 0, "Unix `TIME` at which the platform ends the container")
 	f.IntVar(&config.Device, "device", 0, "`DESCRIPTOR` of the network device, which was made already")
 	f.BoolVar(&config.MakeDevice, "make-device", false, "make the network device")
-	f.BoolVar(&config.KeepNetAdmin, "keep-net-admin", false, "let the container's processes have CAP_NET_ADMIN")
+	f.Func("withhold", "do not give the container's processes these `CAPABILITIES`: NET_ADMIN,SETUID", func(list string) error {
+		config.Withhold = strings.Split(list, ",")
+		return nil
+	})
 	lasts := f.Duration("max-duration", 0, "end, with all processes, after that long")
 	version := f.Bool("version", false, "print the version")
 	if err := f.Parse(args); err != nil {

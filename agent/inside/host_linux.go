@@ -53,6 +53,9 @@ var _ agent.Host = (*Host)(nil)
 // New makes the host of the container that this process is in. Until Shutdown it waits for all child processes of this
 // process and takes its signals.
 func New(config Config) (*Host, error) {
+	if err := withhold(config.Withhold); err != nil {
+		return nil, err
+	}
 	h := &Host{config: config, done: make(chan struct{}), terminated: make(chan os.Signal, 1)}
 	if config.Cgroup != "" {
 		dir, err := os.Open(config.Cgroup)

@@ -10,8 +10,7 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
 	"github.com/sockerless/sockerless/agent/netstack"
 	"github.com/sockerless/sockerless/agent/network"
@@ -56,7 +55,7 @@ func (c *connections) begin(spec *agentpb.Container) error {
 }
 
 // device is where the packets of the container's programs come from: a descriptor that was handed over, or a device that is
-// made now, after which nobody in the container can make another; nil without a network of its own.
+// made now; nil without a network of its own.
 func (c *connections) device(spec *agentpb.Container) (*os.File, error) {
 	if c.config.Device != 0 {
 		return os.NewFile(uintptr(c.config.Device), "eth0"), nil
@@ -68,14 +67,21 @@ func (c *connections) device(spec *agentpb.Container) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the container's network: %w", err)
 	}
-	if c.config.KeepNetAdmin {
-		return device, nil
-	}
-	// What a process may have at most is inherited from the thread that starts it.
-	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, unix.CAP_NET_ADMIN, 0); errno != 0 {
-		return nil, errors.Join(fmt.Errorf("give up the right to change the network: %w", errno), device.Close())
+	if err := writeNames(spec); err != nil {
+		return nil, errors.Join(fmt.Errorf("make the container's network: %w", err), device.Close())
 	}
 	return device, nil
+}
+
+// writeNames writes what the container's programs look names up by. A platform that has mounted these files read-only has
+// been asked for what they need to have.
+func writeNames(spec *agentpb.Container) error {
+	for name, text := range map[string]string{"/etc/hosts": agent.HostsFile(spec), "/etc/resolv.conf": agent.ResolvFile(spec)} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil && !errors.Is(err, syscall.EROFS) {
+			return err
+		}
+	}
+	return nil
 }
 
 // serve serves a server's stream.

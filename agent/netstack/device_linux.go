@@ -41,14 +41,15 @@ func Setup(endpoints []*agentpb.Endpoint) (*os.File, error) {
 	return netdev.Setup(config)
 }
 
-// portsForAll lets every user bind every port and ping, as Docker has it: there is nobody else in the namespace.
+// portsForAll lets every user bind every port and ping, as Docker has it: there is nobody else in the namespace. Where /proc
+// is read-only, in another engine's container, that engine has seen to it.
 func portsForAll() error {
 	const ports, ping = "/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/net/ipv4/ping_group_range"
-	if err := os.WriteFile(ports, []byte("0"), 0); err != nil {
+	if err := os.WriteFile(ports, []byte("0"), 0); err != nil && !errors.Is(err, unix.EROFS) {
 		return fmt.Errorf("let users bind low ports: %w", err)
 	}
 	// A user namespace with few groups has no such range: then ping needs CAP_NET_RAW, which is Docker's default.
-	if err := os.WriteFile(ping, []byte("0 2147483647"), 0); err != nil && !errors.Is(err, unix.EINVAL) {
+	if err := os.WriteFile(ping, []byte("0 2147483647"), 0); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EROFS) {
 		return fmt.Errorf("let users ping: %w", err)
 	}
 	return nil

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -15,14 +13,10 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/sockerless/sockerless/agent/agentpb"
-	"github.com/sockerless/sockerless/agent/inside"
 	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/runtime"
 )
@@ -35,10 +29,10 @@ type Settings struct {
 	// SameMachine says that the engine sees this machine's folders under the same paths, so that binds and volumes can be
 	// mounted there; by default that is so for a unix socket.
 	SameMachine *bool `yaml:"same-machine"`
-	// Network is the engine's network that tasks are in, for what they reach outside; "" is bridge.
-	Network string `yaml:"network"`
 	// Connect is how the server and an agent meet: "exec" (""), through the engine, or "reverse", where the agent dials back.
 	Connect string `yaml:"connect"`
+	// Network is the engine's network that tasks are in which dial back; "" is bridge. Others are in no network of the engine.
+	Network string `yaml:"network"`
 }
 
 // The values of Settings.Connect.
@@ -82,6 +76,10 @@ func New(config Config) (offload.Driver, error) {
 	s := config.Settings
 	if s.Connect != "" && s.Connect != byExec && s.Connect != byReverse {
 		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("connect: %q: it is %s or %s", s.Connect, byExec, byReverse))
+	}
+	if s.Network != "" && s.Connect != byReverse {
+		return nil, errdefs.ErrInvalidArgument.WithMessage(
+			"network: " + s.Network + ": only tasks that dial back (connect: reverse) are in a network of the engine; the networks of the others are this server's")
 	}
 	options := []client.Opt{client.FromEnv}
 	if s.Host != "" {
@@ -143,9 +141,18 @@ func (d *Driver) Run(ctx context.Context, s offload.Spec) (offload.Handle, error
 		return s.NewHandle(id), nil // it was started before
 	}
 	if _, err := d.docker.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
-		return offload.Handle{}, classified(fmt.Errorf("start the task's container: %w", err))
+		return offload.Handle{}, classified(fmt.Errorf("start the task's container: %w", withoutDevice(err)))
 	}
 	return s.NewHandle(id), nil
+}
+
+// withoutDevice says what to do where an engine does not give the network's device.
+func withoutDevice(err error) error {
+	if !strings.Contains(err.Error(), tun) {
+		return err
+	}
+	return errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("the engine does not give it %s, by which it is in its networks: %v "+
+		"(load the kernel's module tun there, or run the container with --network none)", tun, err))
 }
 
 func (d *Driver) create(ctx context.Context, s offload.Spec) (string, error) {
@@ -160,13 +167,16 @@ func (d *Driver) create(ctx context.Context, s offload.Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := copyUp(s.Task.Container); err != nil {
+		return "", err
+	}
 	options, err := d.container(s, program, volume)
 	if err != nil {
 		return "", err
 	}
 	created, err := d.docker.ContainerCreate(ctx, options)
 	if err != nil {
-		return "", fmt.Errorf("make the task's container: %w", err)
+		return "", fmt.Errorf("make the task's container: %w", withoutDevice(err))
 	}
 	return created.ID, nil
 }
@@ -193,97 +203,6 @@ func (d *Driver) bringImage(ctx context.Context, image runtime.Image) error {
 		return fmt.Errorf("bring image %s to the engine: %w", image.Name, err)
 	}
 	return nil
-}
-
-// mountSpec is a mount of the other engine.
-type mountSpec = mount.Mount
-
-// container is the attempt's container as the engine is asked for it.
-func (d *Driver) container(s offload.Spec, program offload.AgentProgram, volume string) (client.ContainerCreateOptions, error) {
-	c, sec := s.Task.Container, s.Task.Security
-	mounts := []mountSpec{
-		{Type: mount.TypeVolume, Source: volume, Target: agentDir, ReadOnly: true, VolumeOptions: &mount.VolumeOptions{NoCopy: true}},
-		{Type: mount.TypeVolume, Target: stateDir},
-	}
-	for _, m := range c.GetMounts() {
-		own, err := d.mount(m)
-		if err != nil {
-			return client.ContainerCreateOptions{}, err
-		}
-		mounts = append(mounts, own)
-	}
-	host := &container.HostConfig{
-		NetworkMode: "bridge", Mounts: mounts, ReadonlyRootfs: c.GetReadOnly(), Privileged: sec.Privileged, CapAdd: sec.CapAdd, CapDrop: sec.CapDrop,
-		ExtraHosts: c.GetExtraHosts(), DNSSearch: c.GetDnsSearch(), LogConfig: container.LogConfig{Type: "none"},
-		Resources: container.Resources{NanoCPUs: int64(s.Task.Size.CPU * 1e9), Memory: s.Task.Size.Memory},
-	}
-	switch {
-	case s.Task.HostNetwork:
-		host.NetworkMode = "host"
-	case d.config.Settings.Network != "":
-		host.NetworkMode = container.NetworkMode(d.config.Settings.Network)
-	}
-	for _, server := range c.GetDns() {
-		if a, err := netip.ParseAddr(server); err == nil {
-			host.DNS = append(host.DNS, a)
-		}
-	}
-	if n := c.GetLimits().GetPids(); n > 0 {
-		host.PidsLimit = &n
-	}
-	for _, u := range sec.Ulimits {
-		host.Ulimits = append(host.Ulimits, &units.Ulimit{Name: u.Name, Soft: u.Soft, Hard: u.Hard})
-	}
-	if sec.NoNewPrivileges {
-		host.SecurityOpt = append(host.SecurityOpt, "no-new-privileges")
-	}
-	if sec.Unconfined {
-		host.SecurityOpt = append(host.SecurityOpt, "seccomp=unconfined")
-	} else if sec.SeccompProfile != "" {
-		host.SecurityOpt = append(host.SecurityOpt, "seccomp="+sec.SeccompProfile)
-	}
-	var env []string
-	way := []string{"--sessions", agentSocket}
-	if d.config.Settings.Connect == byReverse {
-		way = []string{"--reverse", s.Agent.URL}
-		env = []string{inside.TokenVariable + "=" + s.Agent.Token, inside.CAVariable + "=" + s.Agent.CA}
-	}
-	args := append(append(command(program), way...), "--container", c.GetId(), "--directory", stateDir,
-		"--lease", s.Agent.Lease.String(), "--id", s.Agent.ID)
-	if s.Agent.MaxDuration > 0 {
-		args = append(args, "--max-duration", s.Agent.MaxDuration.String())
-	}
-	return client.ContainerCreateOptions{
-		Name: s.Name, HostConfig: host,
-		Config: &container.Config{
-			Image: s.Task.Image.ID, Hostname: c.GetHostname(), Domainname: c.GetDomainname(), User: "0:0", WorkingDir: "/",
-			Entrypoint: args, Env: env, Cmd: []string{}, Labels: s.Tags, StopSignal: "SIGTERM", Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
-		},
-	}, nil
-}
-
-// command is the agent's program as a task calls it.
-func command(program offload.AgentProgram) []string {
-	return append([]string{agentPath}, program.Arguments...)
-}
-
-const agentSocket = stateDir + "/agent.sock"
-
-func (d *Driver) mount(m *agentpb.Mount) (mountSpec, error) {
-	own := mountSpec{Target: m.GetTarget(), ReadOnly: m.GetReadOnly()}
-	switch m.GetType() {
-	case agentpb.Mount_TMPFS:
-		own.Type = mount.TypeTmpfs
-		own.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: m.GetSize(), Mode: os.FileMode(m.GetMode())}
-		return own, nil
-	default:
-		if !d.same {
-			return own, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf(
-				"%s cannot be mounted at %s: the engine is on another machine; set same-machine: true for the backend if it is not", m.GetSource(), m.GetTarget()))
-		}
-		own.Type, own.Source = mount.TypeBind, m.GetSource()
-		return own, nil
-	}
 }
 
 // Connect opens a connection to the agent.

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/offload/native"
 	"github.com/sockerless/sockerless/store/rootfs"
 )
@@ -40,10 +40,8 @@ func (d *Driver) mounts(c *agentpb.Container, lower, etc string) ([]native.Mount
 		if m.GetType() == agentpb.Mount_TMPFS {
 			own.Source = ""
 		}
-		if m.GetCopyUp() {
-			if err := copyUp(lower, m); err != nil {
-				return nil, fmt.Errorf("copy the image's content into the volume at %s: %w", m.GetTarget(), err)
-			}
+		if err := copyUp(lower, m); err != nil {
+			return nil, err
 		}
 		all = append(all, own)
 	}
@@ -52,23 +50,16 @@ func (d *Driver) mounts(c *agentpb.Container, lower, etc string) ([]native.Mount
 }
 
 // copyUp gives a new volume what the image has at its place.
-func copyUp(lower string, m *agentpb.Mount) (err error) {
+func copyUp(lower string, m *agentpb.Mount) error {
+	if !m.GetCopyUp() {
+		return nil
+	}
 	image, err := rootfs.NewHostDir(lower, rootfs.HostOptions{ReadOnly: true})
 	if err != nil {
 		return err
 	}
-	tree := rootfs.NewTree(image, true)
-	defer func() { err = errors.Join(err, tree.Close()) }()
-	v := tree.View(rootfs.Cred{})
-	if info, err := v.Stat(m.GetTarget()); err != nil || !info.IsDir() {
-		return nil // the image has nothing there
-	}
-	volume, err := rootfs.NewHostDir(m.GetSource(), rootfs.HostOptions{})
-	if err != nil {
-		return err
-	}
-	if closer, ok := volume.(io.Closer); ok {
+	if closer, ok := image.(io.Closer); ok {
 		defer closer.Close()
 	}
-	return v.CopyTree(m.GetTarget(), volume)
+	return offload.CopyUp(image, m)
 }

@@ -1,0 +1,85 @@
+//go:build oracle
+
+package e2e
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// dockerd is where the other engine is: `make oracle` starts one.
+func dockerd(t *testing.T) string {
+	t.Helper()
+	host := os.Getenv("SOCKERLESS_DOCKERD")
+	if host == "" {
+		t.Fatal("SOCKERLESS_DOCKERD is not set: `make oracle` starts a dockerd and sets it")
+	}
+	return host
+}
+
+// engineServer is offloadServer with native containers on the other engine. settings are the backend's, beside its host, in YAML's flow style; place is that of all containers.
+func engineServer(t *testing.T, place, settings string) *server {
+	t.Helper()
+	host := dockerd(t)
+	if settings != "" {
+		settings = ", " + settings
+	}
+	return offloadServer(t, "offload: {backends: {far: {type: docker, host: \""+host+"\""+settings+"}}, default: {place: "+place+", backends: [far]}}\n")
+}
+
+// engine runs the docker CLI for the other engine.
+func engine(t *testing.T, args ...string) string {
+	t.Helper()
+	s := &server{dir: t.TempDir()}
+	return s.ok(t, append([]string{"-H", dockerd(t)}, args...)...)
+}
+
+// engineTasks are the containers of a server's tasks on the other engine.
+func (s *server) engineTasks(t *testing.T) []string {
+	t.Helper()
+	ids := s.ok(t, "ps", "-aq", "--no-trunc")
+	var tasks []string
+	for _, id := range strings.Fields(ids) {
+		tasks = append(tasks, strings.Fields(engine(t, "ps", "-aq", "--no-trunc", "--filter", "label=sockerless.container="+id))...)
+	}
+	return tasks
+}
+
+// leavesNothingThere removes all containers and wants none of the other engine's containers and volumes to be left but those
+// that were there before and the agent's.
+func (s *server) leavesNothingThere(t *testing.T, before []string) {
+	t.Helper()
+	s.leavesNothing(t)
+	for {
+		left := slices.DeleteFunc(onEngine(t), func(name string) bool { return slices.Contains(before, name) })
+		if len(left) == 0 {
+			return
+		}
+		if t.Context().Err() != nil {
+			t.Fatalf("left on the other engine: %q", left)
+		}
+	}
+}
+
+// onEngine are the names of what the other engine has.
+func onEngine(t *testing.T) []string {
+	t.Helper()
+	names := strings.Fields(engine(t, "ps", "-a", "--format", "{{.Names}}") + "\n" + engine(t, "volume", "ls", "-q"))
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, "sockerless-agent-") })
+}
+
+// TestScriptsEngine runs what a real dockerd passes with every container on another engine.
+func TestScriptsEngine(t *testing.T) {
+	for _, script := range sameScripts {
+		t.Run(script, func(t *testing.T) {
+			before := onEngine(t)
+			s := engineServer(t, "offload", "")
+			s.ok(t, "pull", "-q", registryHost+"/debian")
+			s.ok(t, "tag", registryHost+"/debian", "sockerless/base")
+			runScript(t, s.host(), script)
+			s.leavesNothingThere(t, before)
+		})
+	}
+}
