@@ -83,3 +83,29 @@ func TestScriptsEngine(t *testing.T) {
 		})
 	}
 }
+
+// TestEngine runs what containers of this machine pass on another engine.
+func TestEngine(t *testing.T) {
+	for name, c := range map[string]struct {
+		place string
+		test  func(t *testing.T, s *server)
+	}{
+		"native":          {"offload", natively},
+		"native by need":  {"auto", natively},
+		"life":            {"auto", func(t *testing.T, s *server) { nativeLife(t, s) }},
+		"terminal":        {"auto", nativeTerminal},
+		"redis":           {"auto", func(t *testing.T, s *server) { redis(t, s) }},
+		"network":         {"auto, allow-labels: [place]", oneNetwork},
+		"promotion":       {"auto", promotion},
+		"promoted user":   {"auto", promotedUser},
+		"promoted mounts": {"auto", promotedMounts},
+		"promoted life":   {"auto", func(t *testing.T, s *server) { promotedLife(t, s) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := onEngine(t)
+			s := engineServer(t, c.place, "")
+			c.test(t, s)
+			s.leavesNothingThere(t, before)
+		})
+	}
+}

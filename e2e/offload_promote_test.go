@@ -26,6 +26,12 @@ func (s *server) promotions(t *testing.T) int {
 // what comes out with the same script under the machine's own bash and python3.
 func TestPromotion(t *testing.T) {
 	s := offloadServer(t, "{}\n")
+	promotion(t, s)
+	s.leavesNothing(t)
+}
+
+// promotion is TestPromotion with a server's backends.
+func promotion(t *testing.T, s *server) {
 	for _, c := range []struct{ name, script, stdin string }{
 		{name: "pipeline", script: `seq 100000 | $P -c 'import sys
 for l in sys.stdin: print(int(l) * 2)' | sort -n | head -3 > out; cat out; echo "${PIPESTATUS[@]}"`},
@@ -105,7 +111,6 @@ for i in range(200000): print(i)' | sha256sum; $P -c 'print("x" * 3000000)' | wc
 			}
 		})
 	}
-	s.leavesNothing(t)
 }
 
 // withoutJobs removes what a shell says of a job that was killed.
@@ -119,20 +124,29 @@ func withoutJobs(stderr string) string {
 	return kept.String()
 }
 
-// TestPromotedUser runs the programs of a promoted container as the container's user.
 func TestPromotedUser(t *testing.T) {
 	s := offloadServer(t, "{}\n")
+	promotedUser(t, s)
+	s.leavesNothing(t)
+}
+
+// promotedUser runs the programs of a promoted container as the container's user.
+func promotedUser(t *testing.T, s *server) {
 	got := s.ok(t, "run", "--rm", "-u", "1234:5678", "--group-add", "99", "-w", "/tmp", "python", "bash", "-c",
 		hidden+`$P -c 'import os; print(os.getuid(), os.getgid(), sorted(os.getgroups())); open("f","w")'; stat -c '%u %g' f; $P -c 'open("/etc/x","w")' 2>/dev/null || echo refused`)
 	if got != "1234 5678 [99, 5678]\n1234 5678\nrefused" {
 		t.Errorf("got %q", got)
 	}
+}
+
+func TestPromotedMounts(t *testing.T) {
+	s := offloadServer(t, "{}\n")
+	promotedMounts(t, s)
 	s.leavesNothing(t)
 }
 
-// TestPromotedMounts has the mounts of a container on both sides.
-func TestPromotedMounts(t *testing.T) {
-	s := offloadServer(t, "{}\n")
+// promotedMounts has the mounts of a container on both sides.
+func promotedMounts(t *testing.T, s *server) {
 	folder := t.TempDir()
 	got := s.ok(t, "run", "--rm", "-v", folder+":/bind", "-v", "vol:/vol", "--tmpfs", "/tmpfs", "--read-only", "python", "bash", "-c",
 		hidden+`for d in bind vol tmpfs; do echo shell > /$d/s; done
@@ -144,14 +158,17 @@ cat /bind/p /vol/p /tmpfs/p; touch /x 2>/dev/null || echo read only; $P -c 'open
 	if text, err := os.ReadFile(filepath.Join(folder, "p")); err != nil || string(text) != "bind\n" {
 		t.Errorf("outside there is %q, %v", text, err)
 	}
-	s.leavesNothing(t)
 }
 
-// TestPromotedLife is a container that is promoted while it is there: execs of both sides in turn, copies, its changes, a
-// restart, and its end.
 func TestPromotedLife(t *testing.T) {
 	s := offloadServer(t, "{}\n")
-	id := s.ok(t, "run", "-d", "--name", "c", "-e", "PYTHONDONTWRITEBYTECODE=1", "python", "sh", "-c", "echo x >> /starts; exec sleep infinity")
+	s.leavesNothing(t, promotedLife(t, s))
+}
+
+// promotedLife is a container that is promoted while it is there: execs of both sides in turn, copies, its changes, a
+// restart, and its end.
+func promotedLife(t *testing.T, s *server) (id string) {
+	id = s.ok(t, "run", "-d", "--name", "c", "-e", "PYTHONDONTWRITEBYTECODE=1", "python", "sh", "-c", "echo x >> /starts; exec sleep infinity")
 	exec := func(want string, command ...string) {
 		t.Helper()
 		if got := s.ok(t, append([]string{"exec", "c"}, command...)...); got != want {
@@ -191,7 +208,7 @@ func TestPromotedLife(t *testing.T) {
 	s.ok(t, "start", "c")
 	exec("x\nx\nx", "cat", "/starts")
 	s.ok(t, "stop", "-t", "0", "c")
-	s.leavesNothing(t, id)
+	return id
 }
 
 // TestNoBackend refuses native programs, with what would let them run, and goes on with the script.

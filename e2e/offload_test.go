@@ -133,66 +133,75 @@ func (s *server) under(t *testing.T, folder, text string) (names []string) {
 
 // TestNative runs native programs as a whole container: placed so by the policy, and by what its command is.
 func TestNative(t *testing.T) {
-	volume := t.TempDir()
 	for name, config := range map[string]string{"auto": "{}\n", "offload": offloading} {
 		t.Run(name, func(t *testing.T) {
 			s := offloadServer(t, config)
-			for _, c := range []struct {
-				name, stdin    string
-				options        []string
-				program        string // for python3 -c
-				stdout, stderr string
-				code           int
-			}{
-				{name: "output", program: "print(6*7)", stdout: "42\n"},
-				{name: "status", program: "import sys; sys.exit(7)", code: 7},
-				{name: "killed", program: "import subprocess, sys; sys.exit(128 - subprocess.call(['sh', '-c', 'kill -9 $$']))", code: 137},
-				{name: "two streams", program: "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", stdout: "out\n", stderr: "err\n", code: 3},
-				{name: "exception", program: "raise SystemExit('sorry')", stderr: "sorry\n", code: 1},
-				{name: "no input", program: "import sys; print(repr(sys.stdin.read()))", stdout: "''\n"},
-				{name: "input", stdin: "one\ntwo\n", options: []string{"-i"}, program: "import sys; print([l for l in sys.stdin])", stdout: "['one\\n', 'two\\n']\n"},
-				{name: "input not read", stdin: strings.Repeat("x\n", 100000), options: []string{"-i"}, program: "print(1)", stdout: "1\n"},
-				{name: "much", stdin: strings.Repeat("line of text\n", 200000), options: []string{"-i"}, program: "import sys; print(sum(len(l) for l in sys.stdin))", stdout: "2600000\n"},
-				{name: "environment", options: []string{"-e", "A=b c", "-e", "E="}, program: "import os; print(repr(os.environ['A']), repr(os.environ['E']), os.environ['HOME'], os.environ['PATH'])",
-					stdout: "'b c' '' /root /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"},
-				{name: "user", options: []string{"-u", "nobody"}, program: "import os; print(os.getuid(), os.getgid(), os.getgroups())", stdout: "65534 65534 [65534]\n"},
-				{name: "numbers of a user", options: []string{"-u", "1234:5678", "--group-add", "99"}, program: "import os; print(os.getuid(), os.getgid(), sorted(os.getgroups()))", stdout: "1234 5678 [99, 5678]\n"},
-				{name: "working folder", options: []string{"-w", "/made/by/docker"}, program: "import os; print(os.getcwd())", stdout: "/made/by/docker\n"},
-				{name: "host name", options: []string{"--hostname", "box"}, program: "import socket; print(socket.gethostname(), open('/etc/hostname').read().strip())", stdout: "box box\n"},
-				{name: "tmpfs", options: []string{"--tmpfs", "/t:size=1m"}, program: "import os; open('/t/x','w').write('x'); s = os.statvfs('/t'); print(s.f_blocks * s.f_frsize)", stdout: "1048576\n"},
-				{name: "read only", options: []string{"--read-only", "--tmpfs", "/t"}, program: "open('/t/x','w')\ntry: open('/x','w')\nexcept OSError as e: print(e)", stdout: "[Errno 30] Read-only file system: '/x'\n"},
-				{name: "folder", options: []string{"-v", volume + ":/v"}, program: "open('/v/f','w').write('x'); import os; print(os.listdir('/v'))", stdout: "['f']\n"},
-				{name: "folder to be read", options: []string{"-v", volume + ":/v:ro"}, program: "print(open('/v/f').read())\ntry: open('/v/g','w')\nexcept OSError as e: print(e)", stdout: "x\n[Errno 30] Read-only file system: '/v/g'\n"},
-				{name: "volume", options: []string{"-v", "vol:/var/lib/dpkg"}, program: "import os; print('info' in os.listdir('/var/lib/dpkg') or os.listdir('/var/lib/dpkg'))", stdout: "[]\n"},
-				{name: "network", program: "import socket; print(socket.gethostbyname(socket.gethostname()) == socket.gethostbyname(socket.getfqdn()))", stdout: "True\n"},
-				{name: "init", options: []string{"--init"}, program: "import os; print(os.path.exists('/proc/1'))", stdout: "True\n"},
-				{name: "umask", program: "import os; print(oct(os.umask(0)))", stdout: "0o22\n"},
-				{name: "process", program: "import os; print(sorted(int(p) for p in os.listdir('/proc') if p.isdigit())[-1] == os.getpid())", stdout: "True\n"},
-				{name: "no capability", options: []string{"--cap-drop", "ALL"}, program: "import os\ntry: os.chown('/etc/passwd', 1, 1)\nexcept OSError as e: print(e.strerror)", stdout: "Operation not permitted\n"},
-				{name: "no capability of a user", options: []string{"--cap-drop", "ALL", "-u", "1234"}, program: "import os; print(os.getuid(), [l.split()[1] for l in open('/proc/self/status') if l.startswith('CapBnd')])",
-					stdout: "1234 ['0000000000000000']\n"},
-				{name: "capabilities", options: []string{"--cap-drop", "ALL", "--cap-add", "KILL"}, program: "print([l.split()[1] for l in open('/proc/self/status') if l.startswith('Cap')])",
-					stdout: "['0000000000000000', '0000000000000020', '0000000000000020', '0000000000000020', '0000000000000000']\n", stderr: "WARNING: CapAdd has no effect in the sandbox.\n"},
-			} {
-				t.Run(c.name, func(t *testing.T) {
-					cmd := s.docker(t, slices.Concat([]string{"run", "--rm"}, c.options, []string{"python", "python3", "-c", c.program})...)
-					cmd.Stdin = strings.NewReader(c.stdin)
-					if got, want := outcomeOf(t, cmd), (outcome{c.stdout, c.stderr, c.code}); got != want {
-						t.Errorf("got %s, want %s", got, want)
-					}
-				})
-			}
-			s.fails(t, 127, []string{"nosuch"}, "run", "--rm", "python", "nosuch")
-			s.fails(t, 126, []string{"permission denied"}, "run", "--rm", "python", "/etc/passwd")
-			s.fails(t, 125, []string{"unable to find user nosuch"}, "run", "--rm", "-u", "nosuch", "python", "python3")
+			natively(t, s)
 			s.leavesNothing(t)
 		})
 	}
 }
 
-// TestNativeLife is the life of a native container: logs, exec, top, cp, diff, pause, stop, restart, and its end.
+// natively runs native programs of a server as whole containers.
+func natively(t *testing.T, s *server) {
+	volume := t.TempDir()
+	for _, c := range []struct {
+		name, stdin    string
+		options        []string
+		program        string // for python3 -c
+		stdout, stderr string
+		code           int
+	}{
+		{name: "output", program: "print(6*7)", stdout: "42\n"},
+		{name: "status", program: "import sys; sys.exit(7)", code: 7},
+		{name: "killed", program: "import subprocess, sys; sys.exit(128 - subprocess.call(['sh', '-c', 'kill -9 $$']))", code: 137},
+		{name: "two streams", program: "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", stdout: "out\n", stderr: "err\n", code: 3},
+		{name: "exception", program: "raise SystemExit('sorry')", stderr: "sorry\n", code: 1},
+		{name: "no input", program: "import sys; print(repr(sys.stdin.read()))", stdout: "''\n"},
+		{name: "input", stdin: "one\ntwo\n", options: []string{"-i"}, program: "import sys; print([l for l in sys.stdin])", stdout: "['one\\n', 'two\\n']\n"},
+		{name: "input not read", stdin: strings.Repeat("x\n", 100000), options: []string{"-i"}, program: "print(1)", stdout: "1\n"},
+		{name: "much", stdin: strings.Repeat("line of text\n", 200000), options: []string{"-i"}, program: "import sys; print(sum(len(l) for l in sys.stdin))", stdout: "2600000\n"},
+		{name: "environment", options: []string{"-e", "A=b c", "-e", "E="}, program: "import os; print(repr(os.environ['A']), repr(os.environ['E']), os.environ['HOME'], os.environ['PATH'])",
+			stdout: "'b c' '' /root /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"},
+		{name: "user", options: []string{"-u", "nobody"}, program: "import os; print(os.getuid(), os.getgid(), os.getgroups())", stdout: "65534 65534 [65534]\n"},
+		{name: "numbers of a user", options: []string{"-u", "1234:5678", "--group-add", "99"}, program: "import os; print(os.getuid(), os.getgid(), sorted(os.getgroups()))", stdout: "1234 5678 [99, 5678]\n"},
+		{name: "working folder", options: []string{"-w", "/made/by/docker"}, program: "import os; print(os.getcwd())", stdout: "/made/by/docker\n"},
+		{name: "host name", options: []string{"--hostname", "box"}, program: "import socket; print(socket.gethostname(), open('/etc/hostname').read().strip())", stdout: "box box\n"},
+		{name: "tmpfs", options: []string{"--tmpfs", "/t:size=1m"}, program: "import os; open('/t/x','w').write('x'); s = os.statvfs('/t'); print(s.f_blocks * s.f_frsize)", stdout: "1048576\n"},
+		{name: "read only", options: []string{"--read-only", "--tmpfs", "/t"}, program: "open('/t/x','w')\ntry: open('/x','w')\nexcept OSError as e: print(e)", stdout: "[Errno 30] Read-only file system: '/x'\n"},
+		{name: "folder", options: []string{"-v", volume + ":/v"}, program: "open('/v/f','w').write('x'); import os; print(os.listdir('/v'))", stdout: "['f']\n"},
+		{name: "folder to be read", options: []string{"-v", volume + ":/v:ro"}, program: "print(open('/v/f').read())\ntry: open('/v/g','w')\nexcept OSError as e: print(e)", stdout: "x\n[Errno 30] Read-only file system: '/v/g'\n"},
+		{name: "volume", options: []string{"-v", "vol:/var/lib/dpkg"}, program: "import os; print('info' in os.listdir('/var/lib/dpkg') or os.listdir('/var/lib/dpkg'))", stdout: "[]\n"},
+		{name: "network", program: "import socket; print(socket.gethostbyname(socket.gethostname()) == socket.gethostbyname(socket.getfqdn()))", stdout: "True\n"},
+		{name: "init", options: []string{"--init"}, program: "import os; print(os.path.exists('/proc/1'))", stdout: "True\n"},
+		{name: "umask", program: "import os; print(oct(os.umask(0)))", stdout: "0o22\n"},
+		{name: "process", program: "import os; print(sorted(int(p) for p in os.listdir('/proc') if p.isdigit())[-1] == os.getpid())", stdout: "True\n"},
+		{name: "no capability", options: []string{"--cap-drop", "ALL"}, program: "import os\ntry: os.chown('/etc/passwd', 1, 1)\nexcept OSError as e: print(e.strerror)", stdout: "Operation not permitted\n"},
+		{name: "no capability of a user", options: []string{"--cap-drop", "ALL", "-u", "1234"}, program: "import os; print(os.getuid(), [l.split()[1] for l in open('/proc/self/status') if l.startswith('CapBnd')])",
+			stdout: "1234 ['0000000000000000']\n"},
+		{name: "capabilities", options: []string{"--cap-drop", "ALL", "--cap-add", "KILL"}, program: "print([l.split()[1] for l in open('/proc/self/status') if l.startswith('Cap')])",
+			stdout: "['0000000000000000', '0000000000000020', '0000000000000020', '0000000000000020', '0000000000000000']\n", stderr: "WARNING: CapAdd has no effect in the sandbox.\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := s.docker(t, slices.Concat([]string{"run", "--rm"}, c.options, []string{"python", "python3", "-c", c.program})...)
+			cmd.Stdin = strings.NewReader(c.stdin)
+			if got, want := outcomeOf(t, cmd), (outcome{c.stdout, c.stderr, c.code}); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+	s.fails(t, 127, []string{"nosuch"}, "run", "--rm", "python", "nosuch")
+	s.fails(t, 126, []string{"permission denied"}, "run", "--rm", "python", "/etc/passwd")
+	s.fails(t, 125, []string{"unable to find user nosuch"}, "run", "--rm", "-u", "nosuch", "python", "python3")
+}
+
 func TestNativeLife(t *testing.T) {
 	s := offloadServer(t, "{}\n")
+	s.leavesNothing(t, nativeLife(t, s))
+}
+
+// nativeLife is the life of a native container: logs, exec, top, cp, diff, pause, stop, restart, and its end.
+func nativeLife(t *testing.T, s *server) (id string) {
 	const program = `
 import signal, sys, time
 def end(*_):
@@ -203,7 +212,7 @@ for i in range(5):
     print("line", i, flush=True); time.sleep(0.01)
 while True: time.sleep(1000)
 `
-	id := s.ok(t, "run", "-d", "--name", "c", "-e", "A=b", "-v", "vol:/v", "-w", "/opt", "python", "python3", "-c", program)
+	id = s.ok(t, "run", "-d", "--name", "c", "-e", "A=b", "-v", "vol:/v", "-w", "/opt", "python", "python3", "-c", program)
 	lines := "line 0\nline 1\nline 2\nline 3\nline 4"
 	for s.ok(t, "logs", "c") != lines {
 	}
@@ -277,12 +286,17 @@ while True: time.sleep(1000)
 	if got := s.ok(t, "wait", "c"); got != "137" {
 		t.Errorf("after kill: %s", got)
 	}
-	s.leavesNothing(t, id)
+	return id
 }
 
-// TestNativeTerminal is a person at a native program.
 func TestNativeTerminal(t *testing.T) {
 	s := offloadServer(t, "{}\n")
+	nativeTerminal(t, s)
+	s.leavesNothing(t)
+}
+
+// nativeTerminal is a person at a native program.
+func nativeTerminal(t *testing.T, s *server) {
 	x := s.open(t, "run", "-it", "--rm", "python", "python3", "-q")
 	x.expect(">>> ")
 	x.run("import os, sys; print(sys.stdin.isatty(), os.get_terminal_size())", "True os.terminal_size(columns=80, lines=24)")
@@ -294,13 +308,16 @@ func TestNativeTerminal(t *testing.T) {
 	x.expect(">>> ")
 	x.send("exit(9)\r")
 	x.ends(9)
-	s.leavesNothing(t)
 }
 
-// TestRedis runs a service, its client in the container, and its end.
 func TestRedis(t *testing.T) {
 	s := offloadServer(t, "{}\n")
-	id := s.ok(t, "run", "-d", "--name", "db", "-w", "/tmp", registryHost+"/redis", "redis-server", "--save", "")
+	s.leavesNothing(t, redis(t, s))
+}
+
+// redis runs a service, its client in the container, and its end.
+func redis(t *testing.T, s *server) (id string) {
+	id = s.ok(t, "run", "-d", "--name", "db", "-w", "/tmp", registryHost+"/redis", "redis-server", "--save", "")
 	for !strings.Contains(s.ok(t, "logs", "db"), "Ready to accept connections") {
 	}
 	s.ok(t, "exec", "db", "redis-cli", "set", "key", "value")
@@ -311,7 +328,7 @@ func TestRedis(t *testing.T) {
 	if got := s.ok(t, "inspect", "-f", "{{.State.ExitCode}}", "db"); got != "0" {
 		t.Errorf("redis ended with %s:\n%s", got, s.ok(t, "logs", "db"))
 	}
-	s.leavesNothing(t, id)
+	return id
 }
 
 // TestScriptsLocal runs what a real dockerd passes with every container native: what is wanted is the same.
