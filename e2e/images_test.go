@@ -10,7 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -18,7 +21,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // debianBase is what the image "debian" is made of: the packages of a minimal Debian, unpacked and not configured.
@@ -36,6 +41,66 @@ var (
 	}
 	redisPackages = []string{"redis-server", "redis-tools", "libatomic1", "libgcc-s1", "libstdc++6", "libjemalloc2", "liblzf1"}
 )
+
+// programPackages are images of large programs on top of debian, made when a test first asks for one: the packages, with the
+// release where the machine may have others from elsewhere, and the folder where the programs are.
+var programPackages = map[string]struct {
+	packages []string
+	folder   string
+}{
+	"node": {folder: "/usr/bin", packages: []string{
+		"nodejs/bookworm", "libnode108", "node-acorn", "node-busboy", "node-cjs-module-lexer", "node-undici", "node-xtend", "libuv1",
+		"libc-ares2", "libnghttp2-14", "libbrotli1", "libicu72", "libgcc-s1", "libstdc++6",
+	}},
+	"postgres": {folder: "/usr/lib/postgresql/15/bin", packages: []string{
+		"postgresql-15", "postgresql-client-15", "libpq5", "libxml2", "libldap-2.5-0", "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3",
+		"libkrb5support0", "libcom-err2", "libkeyutils1", "libsasl2-2", "libpam0g", "libaudit1", "libcap-ng0", "libgnutls30", "libffi8", "libp11-kit0", "libidn2-0",
+		"libunistring2", "libtasn1-6", "libnettle8", "libhogweed6", "libicu72", "libgcc-s1",
+		"libstdc++6", "libreadline8", "tzdata",
+	}},
+}
+
+var pushed sync.Map // name of a program's image -> func() error, that makes it once
+
+// programImage gives a server an image of programs, under its name there.
+func (s *server) programImage(t *testing.T, name string) {
+	t.Helper()
+	once, _ := pushed.LoadOrStore(name, sync.OnceValue(func() error { return pushProgram(name) }))
+	if err := once.(func() error)(); err != nil {
+		t.Fatalf("build image %s: %v", name, err)
+	}
+	s.ok(t, "pull", "-q", registryHost+"/"+name)
+	s.ok(t, "tag", registryHost+"/"+name, name)
+}
+
+func pushProgram(image string) error {
+	base, err := name.ParseReference(registryHost+"/debian", name.Insecure)
+	if err != nil {
+		return err
+	}
+	debian, err := remote.Image(base)
+	if err != nil {
+		return err
+	}
+	files, err := debianTar(programPackages[image].packages, nil)
+	if err != nil {
+		return err
+	}
+	img, err := mutate.AppendLayers(debian, static.NewLayer(files, types.DockerUncompressedLayer)) // compressing takes longer than all else
+	if err != nil {
+		return err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return err
+	}
+	file = file.DeepCopy()
+	file.Config.Env[0] += ":" + programPackages[image].folder
+	if img, err = mutate.ConfigFile(img, file); err != nil {
+		return err
+	}
+	return remote.Write(base.Context().Registry.Repo(image).Tag("latest"), img)
+}
 
 // pushImages builds images from Debian's packages and pushes them: busybox (one static binary with links), debian, and
 // python and redis, which have a layer of their own on top of it.
@@ -183,9 +248,13 @@ func packages(names ...string) (debs []string, err error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return nil, err
 	}
+	file := func(p string) string {
+		p, _, _ = strings.Cut(p, "/") // "name/release"
+		return p + "_*.deb"
+	}
 	var missing []string
 	for _, p := range names {
-		if found, _ := filepath.Glob(filepath.Join(cache, p+"_*.deb")); len(found) == 0 { // the pattern is well formed
+		if found, _ := filepath.Glob(filepath.Join(cache, file(p))); len(found) == 0 { // the pattern is well formed
 			missing = append(missing, p)
 		}
 	}
@@ -197,7 +266,7 @@ func packages(names ...string) (debs []string, err error) {
 		}
 	}
 	for _, p := range names {
-		found, err := filepath.Glob(filepath.Join(cache, p+"_*.deb"))
+		found, err := filepath.Glob(filepath.Join(cache, file(p)))
 		if err != nil || len(found) == 0 {
 			return nil, fmt.Errorf("package %s is not in %s: %w", p, cache, err)
 		}
@@ -209,6 +278,14 @@ func packages(names ...string) (debs []string, err error) {
 // debianLayer is the files of packages, as they lie in them, with the accounts that base-passwd would make and the links
 // that configuring would.
 func debianLayer(names []string, links map[string]string) (v1.Layer, error) {
+	files, err := debianTar(names, links)
+	if err != nil {
+		return nil, err
+	}
+	return layerOf(files)
+}
+
+func debianTar(names []string, links map[string]string) ([]byte, error) {
 	debs, err := packages(names...)
 	if err != nil {
 		return nil, err
@@ -233,8 +310,11 @@ func debianLayer(names []string, links map[string]string) (v1.Layer, error) {
 	if w.fail(w.Close()); w.err != nil {
 		return nil, w.err
 	}
-	return layerOf(out.Bytes())
+	return out.Bytes(), nil
 }
+
+// leftOut are the folders of packages that no program of the images reads.
+var leftOut = []string{"./usr/share/doc/", "./usr/share/man/", "./usr/share/locale/", "./usr/share/nodejs/@types/", "./usr/lib/postgresql/15/lib/bitcode/"}
 
 // copyTar adds the entries of a package, folders once, and what base-passwd's maintainer script copies.
 func (w *layerWriter) copyTar(data []byte, seen map[string]bool) error {
@@ -247,7 +327,7 @@ func (w *layerWriter) copyTar(data []byte, seen map[string]bool) error {
 		if err != nil {
 			return err
 		}
-		if seen[h.Name] || strings.HasPrefix(h.Name, "./usr/share/doc/") || strings.HasPrefix(h.Name, "./usr/share/man/") || strings.HasPrefix(h.Name, "./usr/share/locale/") {
+		if seen[h.Name] || slices.ContainsFunc(leftOut, func(folder string) bool { return strings.HasPrefix(h.Name, folder) }) {
 			continue
 		}
 		seen[h.Name] = true

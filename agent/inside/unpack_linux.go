@@ -229,6 +229,9 @@ func (u *unpacker) add(h *tar.Header, contents io.Reader) error {
 	if u.layer && strings.HasPrefix(at.name, whiteoutPrefix) {
 		return u.remove(at)
 	}
+	if u.layer && u.mounts[at.path] {
+		return nil // what is mounted there is not the layer's
+	}
 	isDir := h.Typeflag == tar.TypeDir
 	exists := false
 	st, err := at.stat()
@@ -257,9 +260,6 @@ func (u *unpacker) add(h *tar.Header, contents io.Reader) error {
 	}
 	if at.path == u.root && !u.layer {
 		return nil
-	}
-	if exists && u.mounts[at.path] && u.layer && at.path != "/" {
-		return nil // what is mounted there is not the layer's
 	}
 	u.touch(at.path)
 	return u.make(at, exists, h, contents)

@@ -29,7 +29,7 @@ type link struct {
 	// header is the length of what is before every packet: struct virtio_net_hdr, with which neither side computes
 	// checksums, or nothing.
 	header int
-	// echo takes ICMP packets instead of the stack, which would answer for every address in the world.
+	// echo takes pings instead of the stack, which would answer for every address in the world.
 	echo func(packet []byte)
 
 	mu         sync.RWMutex
@@ -122,7 +122,7 @@ func (l *link) read() {
 		switch ip := header.IPv4(packet); {
 		case !unicast(ip.DestinationAddress()):
 			continue
-		case ip.TransportProtocol() == header.ICMPv4ProtocolNumber:
+		case ip.TransportProtocol() == header.ICMPv4ProtocolNumber && !unreachable(ip):
 			l.echo(packet)
 			continue
 		}
@@ -143,6 +143,12 @@ func (l *link) read() {
 		}
 		pkt.DecRef()
 	}
+}
+
+// unreachable says whether a message of ICMP is that the kernel could not deliver a packet of the stack.
+func unreachable(ip header.IPv4) bool {
+	message := ip.Payload()
+	return ip.IsValid(len(ip)) && len(message) >= header.ICMPv4MinimumSize && header.ICMPv4(message).Type() == header.ICMPv4DstUnreachable
 }
 
 // unicast says whether an address is that of one host: there is nobody to broadcast to.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -295,6 +296,7 @@ func TestDialInto(t *testing.T) {
 		want          error
 	}{
 		{"tcp", "10.88.0.2:80", nil}, {"tcp", ":80", nil}, {"tcp", "0.0.0.0:80", nil}, {"tcp", "127.0.0.1:81", nil},
+		{"tcp", "10.99.0.2:80", nil}, // which it was given after its start
 		{"tcp", "10.88.0.2:81", syscall.ECONNREFUSED}, {"tcp", "10.88.0.2:82", syscall.ECONNREFUSED},
 	} {
 		var c net.Conn
@@ -313,11 +315,75 @@ func TestDialInto(t *testing.T) {
 		}
 		c.Close()
 	}
-	for _, address := range []string{"10.88.0.3:80", "nonsense", "10.88.0.2:http"} {
+	for _, address := range []string{"nonsense", "10.88.0.2:http"} {
 		if c, err := n.stack.DialInto(t.Context(), "c", "tcp", address); err == nil {
 			c.Close()
 			t.Errorf("%s was connected to", address)
 		}
+	}
+}
+
+// TestDialIntoAs connects in the name of others: that is whom the program sees, and a refusal is one.
+func TestDialIntoAs(t *testing.T) {
+	n := newNamespace(t, "10.88.0.2", world())
+	serveOn(t, n.listen(t, "0.0.0.0:80"), func(c net.Conn) {
+		data, _ := io.ReadAll(c)
+		fmt.Fprintf(c, "%s from %s", data, c.RemoteAddr())
+	})
+	var packets net.PacketConn
+	var err error
+	n.do(func() { packets, err = net.ListenPacket("udp", "0.0.0.0:5300") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var echoing sync.WaitGroup
+	echoing.Go(func() {
+		for buffer := make([]byte, 100); ; {
+			size, from, err := packets.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			_, _ = packets.WriteTo(fmt.Appendf(nil, "%s from %s", buffer[:size], from), from)
+		}
+	})
+	defer echoing.Wait()
+	defer packets.Close()
+	dial := func(kind, source, address string) (net.Conn, error) {
+		return n.stack.DialInto(network.WithSource(t.Context(), netip.MustParseAddrPort(source)), "c", kind, address)
+	}
+	for range 2 { // while the first one's port is taken, the second has another
+		c, err := dial("tcp", "192.0.2.7:4000", "10.88.0.2:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprint(c, "hello")
+		_ = c.(network.Half).CloseWrite()
+		if got, err := io.ReadAll(c); !strings.HasPrefix(string(got), "hello from 192.0.2.7:") || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if c, err := dial("tcp", "10.88.0.3:0", "10.88.0.2:82"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("nobody listens: %v, %v", c, err)
+	}
+	c, err := dial("udp", "10.88.0.3:4001", "10.88.0.2:5300")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, "hello")
+	buffer := make([]byte, 100)
+	if size, err := c.Read(buffer); string(buffer[:size]) != "hello from 10.88.0.3:4001" || err != nil {
+		t.Errorf("%q, %v", buffer[:size], err)
+	}
+	nobody, err := dial("udp", "10.88.0.3:4001", "10.88.0.2:5301")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nobody.Close()
+	fmt.Fprint(nobody, "hello")
+	if size, err := nobody.Read(buffer); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("nobody listens: %q, %v", buffer[:size], err)
 	}
 }
 
@@ -353,7 +419,7 @@ func BenchmarkTwoContainers(b *testing.B) {
 	var serving sync.WaitGroup
 	var spaces [2]*namespace
 	relay := &relay{into: func(ctx context.Context, address string) (net.Conn, error) {
-		return servers[1].DialInto(ctx, "c", "tcp", address)
+		return servers[1].DialInto(network.WithSource(ctx, netip.MustParseAddrPort("10.88.0.2:0")), "c", "tcp", address)
 	}}
 	for i := range agents {
 		ours, theirs := unixPair(b)

@@ -7,11 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -178,60 +176,4 @@ func (s *Stack) ended(err error) {
 	if err != nil && s.ctx.Err() == nil {
 		s.log.Error("names are no longer served to the container", "error", err)
 	}
-}
-
-// DialInto connects to a program in the container: it is network.Incoming. A host that is missing or 0.0.0.0 is the
-// container's first address; a program that listens on 127.0.0.1 only is not reached by that, as in Docker.
-func (s *Stack) DialInto(ctx context.Context, _, kind, address string) (net.Conn, error) {
-	target, err := s.inside(kind, address)
-	if err != nil {
-		return nil, err
-	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, kind, target.String())
-	if err != nil {
-		return nil, fmt.Errorf("connect into the container: %w", err)
-	}
-	return conn, nil
-}
-
-// inside is the address of the container that a connection from outside is for.
-func (s *Stack) inside(kind, address string) (netip.AddrPort, error) {
-	none := netip.AddrPort{}
-	if kind != "tcp" && kind != "udp" {
-		return none, errdefs.ErrNotImplemented.WithMessage("connect into the container by " + kind + ": only tcp and udp are carried")
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return none, errdefs.ErrInvalidArgument.WithMessage("connect into the container: " + err.Error())
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return none, errdefs.ErrInvalidArgument.WithMessage("connect into the container: port " + port + " is no number")
-	}
-	addr := netip.IPv4Unspecified()
-	if host != "" {
-		if addr, err = netip.ParseAddr(host); err != nil {
-			return none, errdefs.ErrInvalidArgument.WithMessage("connect into the container: " + err.Error())
-		}
-	}
-	if addr.IsUnspecified() {
-		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-		if len(s.places) > 0 {
-			addr = s.places[0].prefix.Addr()
-		}
-	}
-	if !addr.IsLoopback() && !s.own(addr) {
-		return none, errdefs.ErrInvalidArgument.WithMessage("connect into the container: " + addr.String() + " is not its address")
-	}
-	return netip.AddrPortFrom(addr, uint16(number)), nil
-}
-
-func (s *Stack) own(addr netip.Addr) bool {
-	for _, p := range s.places {
-		if p.prefix.Addr() == addr {
-			return true
-		}
-	}
-	return false
 }
