@@ -45,10 +45,13 @@ func (d datagrams) Read(p []byte) (int, error) {
 		d.packet = append(d.packet, make([]byte, want)...)
 		n, err := d.conn.Read(d.packet[have:])
 		d.packet = d.packet[:have+n]
+		if err == io.EOF && len(d.packet) > 0 {
+			err = errReset()
+		}
+		if err != nil && Classify(err).Code == Reset { // there are no resets of datagrams: who is not there any more refuses them
+			err = NewError(Refused, "connection refused")
+		}
 		if err != nil {
-			if err == io.EOF && len(d.packet) > 0 {
-				err = errReset()
-			}
 			return 0, err
 		}
 	}
