@@ -38,7 +38,7 @@ func carry(to, from net.Conn, breakOff func()) (n int64) {
 	defer buffers.Put(buffer)
 	for {
 		read, err := from.Read(buffer[:])
-		if read > 0 {
+		if read > 0 || err == nil { // a datagram may be empty
 			if _, err := to.Write(buffer[:read]); err != nil {
 				breakOff()
 				return n

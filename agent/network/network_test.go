@@ -410,6 +410,11 @@ func TestDatagrams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	nobody, err := net.ListenPacket("udp", "127.0.0.1:0") // its port is free once it is closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
@@ -431,7 +436,7 @@ func TestDatagrams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range []string{"one", "second", strings.Repeat("x", 9000)} {
+		for _, s := range []string{"one", "", "second", strings.Repeat("x", 9000)} {
 			if _, err := io.WriteString(c, s); err != nil {
 				t.Fatal(name, err)
 			}
@@ -440,6 +445,14 @@ func TestDatagrams(t *testing.T) {
 			if err != nil || string(buffer[:n]) != strings.ToUpper(s) {
 				t.Errorf("%s: %q came back as %q, %v", name, s, buffer[:n], err)
 			}
+		}
+		c.Close()
+		if c, err = dial(t.Context(), "c", "udp", nobody.LocalAddr().String()); err != nil {
+			t.Fatal(err)
+		}
+		c.Write([]byte("x"))
+		if n, err := c.Read(make([]byte, 10)); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s: nobody has answered with %d bytes, %v", name, n, err)
 		}
 		c.Close()
 	}
