@@ -1,113 +1,188 @@
 package shell
 
-import (
-	"strings"
-
-	"mvdan.cc/sh/v3/syntax"
-)
+import "strings"
 
 // usesAliases says whether aliases are replaced: in bash only interactively, or after `shopt -s expand_aliases`.
 func (sh *shell) usesAliases() bool {
 	return len(sh.aliases) > 0 && (sh.posix() || sh.interactive || sh.shopts.expandAliases || sh.opts.posix)
 }
 
-// aliased is a part of the text that came from an alias.
-type aliased struct {
-	name     string
-	from, to int
-	blank    bool // the word after it is looked at too
-}
-
 // maxAliases bounds the replacements in one command.
 const maxAliases = 1000
 
-// expandAliases replaces the aliases of commands that were parsed from text, which began at offset base of the parser's
-// stream. Since an alias may be any text, what results is parsed again. line is to be added to its line numbers.
-func (sh *shell) expandAliases(stmts []*syntax.Stmt, text string, base int) (_ []*syntax.Stmt, line int, ok bool) {
-	var done []aliased
-	for range maxAliases {
-		at, name := sh.findAlias(stmts, text, base, done)
-		if at < 0 {
-			break
-		}
-		if line = int(stmts[0].Position.Line()); !ok {
-			line -= strings.Count(text[:max(int(stmts[0].Position.Offset())-base, 0)], "\n") + 1
-		}
-		value := sh.aliases[name]
-		text = text[:at] + value + text[at+len(name):]
-		shift := len(value) - len(name)
-		for i := range done {
-			if done[i].from > at {
-				done[i].from += shift
-			}
-			if done[i].to > at {
-				done[i].to += shift
-			}
-		}
-		done = append(done, aliased{name, at, at + len(value), strings.HasSuffix(value, " ") || strings.HasSuffix(value, "\t")})
-		base, ok = 0, true
-		file, err := newParser().Parse(strings.NewReader(text), "")
-		if err != nil {
-			sh.syntaxError(&source{name: "", ended: true}, err)
-			return nil, 0, true
-		}
-		stmts = file.Stmts
-		line = 0
+// unaliased is a command's text with its aliases replaced. An alias may be any text, so this is done before parsing, by a
+// scanner that knows of the grammar just where commands begin.
+func (sh *shell) unaliased(text string) (string, bool) {
+	a := aliasScanner{text: text, aliases: sh.aliases, command: true}
+	for a.at < len(a.text) {
+		a.step()
 	}
-	return stmts, line, ok
+	return a.text, a.changed > 0
 }
 
-// findAlias finds the first word in text that is an alias to be replaced.
-func (sh *shell) findAlias(stmts []*syntax.Stmt, text string, base int, done []aliased) (at int, name string) {
-	at = -1
-	check := func(w *syntax.Word) bool {
-		if len(w.Parts) != 1 {
-			return false
+type aliasScanner struct {
+	text    string
+	aliases map[string]string
+	at      int
+	command bool // the next word may name a command
+	follows bool // the next word is looked at too, since an alias ended with a blank
+	target  bool // the next word is a redirection's
+	changed int
+	active  []activeAlias
+	cases   int  // nested case commands
+	in      bool // `case word` was read
+	pattern bool
+	here    []hereDelimiter
+}
+
+// activeAlias is an alias whose text is being read: it is not replaced again in there.
+type activeAlias struct {
+	name  string
+	end   int
+	blank bool
+}
+
+type hereDelimiter struct {
+	word string
+	tabs bool
+}
+
+func (a *aliasScanner) step() {
+	for n := len(a.active); n > 0 && a.at >= a.active[n-1].end; n-- {
+		a.follows = a.follows || a.active[n-1].blank
+		a.active = a.active[:n-1]
+	}
+	rest := a.text[a.at:]
+	switch c := rest[0]; {
+	case c == ' ' || c == '\t':
+		a.at++
+	case strings.HasPrefix(rest, "\\\n"):
+		a.at += 2
+	case c == '\n':
+		a.at++
+		a.skipDocuments()
+		a.command, a.follows = true, false
+	case c == '#':
+		if a.at += strings.IndexByte(rest, '\n'); a.at < len(a.text)-len(rest) {
+			a.at = len(a.text)
 		}
-		lit, ok := w.Parts[0].(*syntax.Lit)
-		if !ok {
-			return false
+	case strings.HasPrefix(rest, ";;") && a.cases > 0:
+		a.at += 2
+		a.pattern = true
+	case strings.HasPrefix(rest, "<<") && !strings.HasPrefix(rest, "<<<"):
+		a.document()
+	case c == '<' || c == '>':
+		a.at++
+		for a.at < len(a.text) && strings.IndexByte("<>&|", a.text[a.at]) >= 0 {
+			a.at++
 		}
-		if _, ok := sh.aliases[lit.Value]; !ok {
-			return false
+		a.target = true
+	case strings.IndexByte(";&|()", c) >= 0:
+		a.at++
+		a.command, a.follows, a.target = true, false, false
+		if c == ')' {
+			a.pattern = false
 		}
-		pos := int(lit.Pos().Offset()) - base
-		if pos < 0 || !strings.HasPrefix(text[min(pos, len(text)):], lit.Value) {
-			return false
-		}
-		for _, d := range done {
-			if d.name == lit.Value && pos >= d.from && pos < d.to {
-				return false
+	default:
+		a.word()
+	}
+}
+
+// document notes the delimiter of a here-document.
+func (a *aliasScanner) document() {
+	a.at += 2
+	d := hereDelimiter{}
+	if a.at < len(a.text) && a.text[a.at] == '-' {
+		d.tabs = true
+		a.at++
+	}
+	for a.at < len(a.text) && (a.text[a.at] == ' ' || a.text[a.at] == '\t') {
+		a.at++
+	}
+	from := a.at
+	a.at = wordEnd(a.text, a.at)
+	d.word = strings.NewReplacer("'", "", `"`, "", `\`, "").Replace(a.text[from:a.at])
+	a.here = append(a.here, d)
+}
+
+// skipDocuments goes over the here-documents that begin after a line.
+func (a *aliasScanner) skipDocuments() {
+	for _, d := range a.here {
+		for a.at < len(a.text) {
+			line, _, _ := strings.Cut(a.text[a.at:], "\n")
+			a.at = min(a.at+len(line)+1, len(a.text))
+			if d.tabs {
+				line = strings.TrimLeft(line, "\t")
+			}
+			if line == d.word {
+				break
 			}
 		}
-		at, name = pos, lit.Value
-		return true
 	}
-	for _, s := range stmts {
-		if at >= 0 {
+	a.here = nil
+}
+
+func (a *aliasScanner) word() {
+	end := wordEnd(a.text, a.at)
+	word := a.text[a.at:end]
+	if a.target {
+		a.target, a.at = false, end
+		return
+	}
+	if (a.command || a.follows) && !a.pattern && a.replace(word, end) {
+		return
+	}
+	a.follows = false
+	a.at = end
+	switch {
+	case a.in && word == "in":
+		a.in, a.pattern = false, true
+	case word == "esac" && a.cases > 0 && (a.command || a.pattern):
+		a.cases--
+		a.pattern, a.command = false, false
+	case !a.command || a.pattern:
+	case word == "case":
+		a.cases++
+		a.in, a.command = true, false
+	case isKeyword(word) && word != "for" && word != "in" || word == "time":
+	case strings.IndexByte(word, '=') > 0 && validName(strings.TrimSuffix(word[:strings.IndexByte(word, '=')], "+")):
+	default:
+		a.command = false
+	}
+}
+
+// replace puts the text of an alias in the place of its name.
+func (a *aliasScanner) replace(word string, end int) bool {
+	value, known := a.aliases[word]
+	if !known || a.changed >= maxAliases {
+		return false
+	}
+	for _, active := range a.active {
+		if active.name == word {
+			return false
+		}
+	}
+	a.changed++
+	a.text = a.text[:a.at] + value + a.text[end:]
+	for i := range a.active {
+		a.active[i].end += len(value) - len(word)
+	}
+	a.active = append(a.active, activeAlias{word, a.at + len(value), strings.HasSuffix(value, " ") || strings.HasSuffix(value, "\t")})
+	return true
+}
+
+// wordEnd is where the word that begins at from ends.
+func wordEnd(text string, from int) int {
+	b := brackets{text: text, at: from}
+	for b.at < len(text) {
+		if len(b.stack) == 0 && strings.IndexByte(" \t\n;&|<>()", text[b.at]) >= 0 {
 			break
 		}
-		syntax.Walk(s, func(n syntax.Node) bool {
-			c, ok := n.(*syntax.CallExpr)
-			if at >= 0 || !ok {
-				return at < 0
-			}
-			for i, w := range c.Args {
-				if i == 0 {
-					if check(w) {
-						return false
-					}
-					continue
-				}
-				pos := int(w.Pos().Offset()) - base
-				for _, d := range done {
-					if d.blank && pos >= d.to && strings.TrimSpace(text[d.to:pos]) == "" && check(w) {
-						return false
-					}
-				}
-			}
-			return true
-		})
+		if len(b.stack) == 0 && text[b.at] == '#' {
+			b.at++
+			continue
+		}
+		b.step()
 	}
-	return at, name
+	return b.at
 }

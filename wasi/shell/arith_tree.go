@@ -198,6 +198,9 @@ func arithName(x syntax.ArithmExpr) (string, bool) {
 func (sh *shell) arithVar(name string) (int64, bool) {
 	text, set := sh.get(name)
 	if !set {
+		if strings.HasPrefix(name, rawArith) {
+			return 0, false
+		}
 		return 0, !sh.opts.nounset
 	}
 	return plainInteger(text)
@@ -250,6 +253,12 @@ func (sh *shell) writeArith(b *strings.Builder, x syntax.ArithmExpr, compact boo
 					sh.writeArith(b, pe.Index, true)
 					b.WriteByte(']')
 				}
+				continue
+			}
+			if lit, ok := part.(*syntax.Lit); ok && strings.HasPrefix(lit.Value, rawArith) {
+				raw := fieldBuilder{sh: sh}
+				raw.parts(sh.parseText(rawText(lit.Value, rawArith)), true)
+				b.Write(raw.buf)
 				continue
 			}
 			word := fieldBuilder{sh: sh}

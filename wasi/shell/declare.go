@@ -348,6 +348,9 @@ func (sh *shell) assignCompound(name, text string, appending bool) {
 	if appending {
 		op = "+="
 	}
+	if tooDeep(text) {
+		sh.fatal(2, "%s", errTooDeep)
+	}
 	file, err := newParser().Parse(strings.NewReader(name+op+text), "")
 	if err == nil && len(file.Stmts) == 1 {
 		if c, ok := file.Stmts[0].Cmd.(*syntax.CallExpr); ok && len(c.Assigns) == 1 && c.Assigns[0].Array != nil {
@@ -530,6 +533,9 @@ func (sh *shell) declareFunctions(command string, f declFlags, items []declared)
 
 // importFunction makes a function of the environment.
 func (sh *shell) importFunction(name, text string) {
+	if tooDeep(text) {
+		return
+	}
 	file, err := newParser().Parse(strings.NewReader(name+" "+text+"\n"), "")
 	if err != nil || len(file.Stmts) != 1 {
 		return

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -38,6 +39,10 @@ func (b *fieldBuilder) param(pe *syntax.ParamExp, quoted bool) {
 			b.add(value, quoted)
 			return
 		}
+	}
+	if strings.HasPrefix(pe.Param.Value, rawParam) {
+		b.rawParam(rawText(pe.Param.Value, rawParam), quoted)
+		return
 	}
 	switch {
 	case pe.Excl && pe.Names != 0:
@@ -79,6 +84,35 @@ func (b *fieldBuilder) param(pe *syntax.ParamExp, quoted bool) {
 	}
 	b.addValue(v, quoted)
 }
+
+// rawParam expands ${…} that the parser refused: what is left of $# by an operator, an empty slice, or nothing at all.
+func (b *fieldBuilder) rawParam(text string, quoted bool) {
+	sh := b.sh
+	if len(text) > 1 && text[0] == '#' && strings.IndexByte("#%:-+=?/", text[1]) >= 0 {
+		// The parser takes the operator of another parameter.
+		w, err := newParser().Document(strings.NewReader("${x" + text[1:] + "}"))
+		if err == nil && len(w.Parts) == 1 {
+			if pe, ok := w.Parts[0].(*syntax.ParamExp); ok {
+				pe.Param.Value = "#"
+				b.param(pe, quoted)
+				return
+			}
+		}
+	}
+	if name, rest, ok := strings.Cut(text, "]"); ok && strings.Contains(name, "[") && strings.HasPrefix(rest, ":") || emptySlice.MatchString(text) {
+		if fixed := emptySlice.ReplaceAllString(text, "${1}0${2}"); fixed != text {
+			b.parts(sh.parseText("${"+emptySlice.ReplaceAllString(fixed, "${1}0${2}")+"}"), quoted)
+			return
+		}
+	}
+	if sh.posix() {
+		sh.fatal(2, "Bad substitution")
+	}
+	sh.fail(1, "${%s}: bad substitution", text)
+}
+
+// emptySlice is an offset or a length without a number.
+var emptySlice = regexp.MustCompile(`^([^:]*:(?:[^:]*:)?) *(:|$)`)
 
 func (b *fieldBuilder) addValue(v paramValue, quoted bool) {
 	if v.list {

@@ -187,6 +187,9 @@ func (sh *shell) parseText(text string) []syntax.WordPart {
 	if !strings.ContainsAny(text, "$`\\") {
 		return []syntax.WordPart{&syntax.Lit{Value: text}}
 	}
+	if tooDeep(text) {
+		sh.fatal(2, "%s", errTooDeep)
+	}
 	w, err := newParser().Document(strings.NewReader(text))
 	if err != nil || w == nil {
 		return []syntax.WordPart{&syntax.Lit{Value: strings.ReplaceAll(text, `\`, `\\`)}}
@@ -196,6 +199,9 @@ func (sh *shell) parseText(text string) []syntax.WordPart {
 
 // parseWord parses text as one word; what is no word stands for itself.
 func (sh *shell) parseWord(text string) []syntax.WordPart {
+	if tooDeep(text) {
+		sh.fatal(2, "%s", errTooDeep)
+	}
 	for w, err := range newParser().WordsSeq(strings.NewReader(text + "\n")) {
 		if err == nil {
 			return w.Parts

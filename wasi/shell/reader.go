@@ -17,13 +17,16 @@ type source struct {
 	line    func() (string, error)
 	rest    string // of a line that the parser has not taken yet
 	taken   strings.Builder
-	base    int  // offset in the parser's stream of what taken begins with
-	read    int  // offset of what will be read next
+	base    int // offset in the parser's stream of what taken begins with
+	read    int // offset of what will be read next
+	nesting nesting
 	prompts bool // an interactive shell's
 	partial bool // inside a command: the next line has PS2 before it
 	ended   bool
 	lines   int  // that the parser has finished
-	nested  bool // `((` of the command that is read was made `( (`
+	retry   bool // rest is text to be parsed again
+	repairs int  // of the command that is read
+	aliased bool // its aliases are replaced
 	stopped bool // nothing more is read for the parser that runs
 	first   int  // line number of the first line, less one
 	newline bool
@@ -59,44 +62,14 @@ func (s *source) Read(b []byte) (int, error) {
 		s.rest = line
 		s.partial = true
 	}
+	if !s.nesting.add(s.rest) {
+		return 0, errTooDeep
+	}
 	n := copy(b, s.rest)
 	s.taken.WriteString(s.rest[:n])
 	s.rest = s.rest[n:]
 	s.read += n
 	return n, nil
-}
-
-// nest makes the parser begin again after `((` that were two subshells and no arithmetic: they get a blank between them.
-func (s *source) nest(err error) bool {
-	var bad syntax.ParseError
-	if s.nested || s.prompts || !errors.As(err, &bad) {
-		return false
-	}
-	text := s.taken.String()
-	at := strings.LastIndex(text[:min(max(int(bad.Pos.Offset())-s.base+1, 0), len(text))], "((")
-	if at < 0 || at > 0 && text[at-1] == '$' || closesTogether(text[at+1:]) {
-		return false
-	}
-	s.rest = text[:at+1] + " " + text[at+1:] + s.rest
-	s.first += s.lines
-	s.nested, s.stopped, s.ended = true, true, false
-	return true
-}
-
-// closesTogether says whether the parenthesis that text begins with is closed by the first of two: then it is arithmetic.
-func closesTogether(text string) bool {
-	depth := 0
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '(':
-			depth++
-		case ')':
-			if depth--; depth == 0 {
-				return i+1 < len(text) && text[i+1] == ')'
-			}
-		}
-	}
-	return false
 }
 
 // stringSource reads a script that is a string.
@@ -174,10 +147,12 @@ func (sh *shell) run(src *source) {
 func (sh *shell) parse(src *source) {
 	src.base, src.read, src.lines = 0, 0, 0
 	src.taken.Reset()
+	src.nesting = nesting{}
 	src.newline = src.rest == "" || strings.HasSuffix(src.rest, "\n")
-	if src.prompts {
+	if src.prompts && !src.retry {
 		src.rest = ""
 	}
+	src.retry = false
 	outer := sh.lineBase
 	sh.lineBase = src.first
 	defer func() { sh.lineBase = outer }()
@@ -190,7 +165,7 @@ func (sh *shell) parse(src *source) {
 			continue
 		}
 		if err != nil {
-			if src.nest(err) {
+			if src.repair(err) || sh.usesAliases() && src.unalias(sh) {
 				continue
 			}
 			src.first, src.partial = 0, false
@@ -205,13 +180,16 @@ func (sh *shell) parse(src *source) {
 			continue
 		}
 		text := src.taken.String()
-		if sh.opts.verbose {
+		if sh.opts.verbose && !src.aliased {
 			sh.writeError(text)
 		}
-		base := src.base
+		if sh.usesAliases() && src.unalias(sh) {
+			continue
+		}
 		src.base = src.read
 		src.lines += strings.Count(text, "\n")
-		src.nested = false
+		src.repairs, src.aliased = 0, false
+		src.nesting = nesting{}
 		src.taken.Reset()
 		src.partial = false
 		if n := len(stmts); n > 0 && stmts[n-1] == nil {
@@ -223,13 +201,6 @@ func (sh *shell) parse(src *source) {
 		if src.prompts {
 			sh.remember(text)
 		}
-		if sh.usesAliases() {
-			if expanded, line, ok := sh.expandAliases(stmts, text, base); ok {
-				sh.runAliased(expanded, line)
-				src.stopped = sh.unwind != running
-				continue
-			}
-		}
 		if sh.opts.noexec && !sh.interactive {
 			continue
 		}
@@ -238,12 +209,18 @@ func (sh *shell) parse(src *source) {
 	}
 }
 
-// runAliased runs commands whose aliases were replaced; their lines count from where they stood.
-func (sh *shell) runAliased(stmts []*syntax.Stmt, line int) {
-	outer := sh.lineBase
-	sh.lineBase += line
-	defer func() { sh.lineBase = outer }()
-	sh.runLine(stmts)
+// unalias makes the parser begin again with the aliases of the command replaced, if there are any.
+func (s *source) unalias(sh *shell) bool {
+	if s.aliased {
+		return false
+	}
+	text, changed := sh.unaliased(s.taken.String())
+	if !changed {
+		return false
+	}
+	s.aliased = true
+	s.again(text + s.rest)
+	return true
 }
 
 // runLine runs the commands of one line. A command that is abandoned ends the line, and with it -c, eval and sourced

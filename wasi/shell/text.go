@@ -13,7 +13,7 @@ func nodeText(n syntax.Node) string {
 	if err := syntax.NewPrinter(syntax.SingleLine(true), syntax.SpaceRedirects(true)).Print(&b, n); err != nil {
 		return ""
 	}
-	return strings.TrimSpace(b.String())
+	return unrepaired(strings.TrimSpace(b.String()))
 }
 
 // stmtText is the command line of a job.
@@ -76,7 +76,7 @@ func (f *function) body() string {
 	if err := printer.Print(&b, f.decl.Body); err != nil {
 		return ""
 	}
-	return bashLayout(b.String())
+	return bashLayout(unrepaired(b.String()))
 }
 
 // bashLayout changes the parser's layout into bash's: a brace on a line of its own, then statements with semicolons.
