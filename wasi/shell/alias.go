@@ -1,6 +1,9 @@
 package shell
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // usesAliases says whether aliases are replaced: in bash only interactively, or after `shopt -s expand_aliases`.
 func (sh *shell) usesAliases() bool {
@@ -43,8 +46,8 @@ type activeAlias struct {
 }
 
 type hereDelimiter struct {
-	word string
-	tabs bool
+	word         string
+	tabs, quoted bool
 }
 
 func (a *aliasScanner) step() {
@@ -102,6 +105,7 @@ func (a *aliasScanner) document() {
 	from := a.at
 	a.at = wordEnd(a.text, a.at)
 	d.word = strings.NewReplacer("'", "", `"`, "", `\`, "").Replace(a.text[from:a.at])
+	d.quoted = d.word != a.text[from:a.at]
 	a.here = append(a.here, d)
 }
 
@@ -110,6 +114,10 @@ func (a *aliasScanner) skipDocuments() {
 	for _, d := range a.here {
 		for a.at < len(a.text) {
 			line, _, _ := strings.Cut(a.text[a.at:], "\n")
+			if inside, changed := a.inside(line); changed && !d.quoted {
+				a.text = a.text[:a.at] + inside + a.text[a.at+len(line):]
+				line = inside
+			}
 			a.at = min(a.at+len(line)+1, len(a.text))
 			if d.tabs {
 				line = strings.TrimLeft(line, "\t")
@@ -133,6 +141,10 @@ func (a *aliasScanner) word() {
 		return
 	}
 	a.follows = false
+	if inside, changed := a.inside(word); changed {
+		a.text = a.text[:a.at] + inside + a.text[end:]
+		end = a.at + len(inside)
+	}
 	a.at = end
 	switch {
 	case a.in && word == "in":
@@ -149,6 +161,39 @@ func (a *aliasScanner) word() {
 	default:
 		a.command = false
 	}
+}
+
+// inside replaces the aliases in the command substitutions of a text.
+func (a *aliasScanner) inside(text string) (string, bool) {
+	if !strings.Contains(text, "$(") {
+		return text, false
+	}
+	var out strings.Builder
+	last := 0
+	b := brackets{text: text}
+	for b.at < len(text) {
+		rest := text[b.at:]
+		if !strings.HasPrefix(rest, "$(") || strings.HasPrefix(rest, "$((") {
+			b.step()
+			continue
+		}
+		end := closing(text, opened{'$', b.at})
+		if end == 0 {
+			break
+		}
+		inner := aliasScanner{text: text[b.at+2 : end-1], aliases: a.aliases, command: true, changed: a.changed, active: slices.Clone(a.active)}
+		for i := range inner.active {
+			inner.active[i].end = 1 << 30
+		}
+		for inner.at < len(inner.text) {
+			inner.step()
+		}
+		a.changed = inner.changed
+		out.WriteString(text[last:b.at+2] + inner.text)
+		last, b.at = end-1, end
+	}
+	out.WriteString(text[last:])
+	return out.String(), out.String() != text
 }
 
 // replace puts the text of an alias in the place of its name.

@@ -50,7 +50,7 @@ func (a *arithmetic) load(t arithTarget) int64 {
 	var text string
 	var set bool
 	if t.sub != "" {
-		text, set = a.sh.getElement(t.name, t.sub)
+		text, set = a.sh.getElement(t.name, a.sh.writtenSubscript(a.sh.refTarget(t.name), t.sub))
 	} else {
 		text, set = a.sh.get(t.name)
 	}
@@ -81,7 +81,7 @@ func (a *arithmetic) store(t arithTarget, n int64) {
 		return
 	}
 	if t.sub != "" {
-		a.sh.assignElement(t.name, t.sub, itoa(n), false)
+		a.sh.assignElement(t.name, a.sh.writtenSubscript(a.sh.refTarget(t.name), t.sub), itoa(n), false)
 	} else {
 		a.sh.assign(t.name, itoa(n))
 	}
@@ -192,13 +192,16 @@ func (a *arithmetic) number() int64 {
 func arithNumber(s string) (n int64, problem string) {
 	base := int64(10)
 	digits := s
-	if head, tail, ok := strings.Cut(s, "#"); ok {
+	if head, tail, ok := strings.Cut(s, "#"); ok && head != "" {
 		var b int64
 		for i := 0; i < len(head); i++ {
 			if head[i] < '0' || head[i] > '9' || b > 64 {
 				return 0, "invalid number"
 			}
 			b = b*10 + int64(head[i]-'0')
+		}
+		if head[0] == '0' && len(head) > 1 {
+			return 0, "invalid number"
 		}
 		if b < 2 || b > 64 {
 			return 0, "invalid arithmetic base"

@@ -261,6 +261,10 @@ func (sh *shell) writeArith(b *strings.Builder, x syntax.ArithmExpr, compact boo
 				b.Write(raw.buf)
 				continue
 			}
+			if q, ok := part.(*syntax.SglQuoted); ok && sh.arithContext != "let: " {
+				b.WriteString("'" + q.Value + "'") // no quotes in an expression
+				continue
+			}
 			word := fieldBuilder{sh: sh}
 			word.parts([]syntax.WordPart{part}, false)
 			b.Write(word.buf)

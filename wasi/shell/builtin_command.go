@@ -22,7 +22,7 @@ func (sh *shell) findProgram(name string) (string, error) {
 		return "", syscall.ENOENT
 	}
 	if h, ok := sh.hashed[name]; ok {
-		if sh.executable(h.path) == nil {
+		if check, _, _ := sh.shopt("checkhash"); !check || sh.executable(h.path) == nil {
 			h.hits++
 			sh.hashed[name] = h
 			return h.path, nil
@@ -103,16 +103,19 @@ func (sh *shell) commandBuiltin(args []string) int {
 		return 0
 	}
 	if brief || long {
-		status = 0
-		for _, name := range rest {
-			if !sh.describe("command", name, long, false) {
-				status = 1
-				if sh.posix() {
+		if sh.posix() {
+			for _, name := range rest {
+				if !sh.describe("command", name, long, false) {
 					status = 127
 				}
 			}
+			return status
 		}
-		return status
+		found := false
+		for _, name := range rest {
+			found = sh.describe("command", name, long, false) || found
+		}
+		return int(truth(!found))
 	}
 	name := rest[0]
 	if f := sh.builtin(name); f != nil {

@@ -104,6 +104,9 @@ func (sh *shell) leaveLoop(args []string) int {
 		if n, ok = sh.number(args[0], rest[0]); !ok {
 			sh.abandon(128, true)
 		}
+		if len(rest) > 1 && sh.bash {
+			sh.fail(1, "%s: too many arguments", args[0])
+		}
 		if n <= 0 {
 			if sh.posix() {
 				return sh.misuse(2, "%s: Illegal number: %s", args[0], rest[0])
@@ -132,6 +135,9 @@ func (sh *shell) leaveLoop(args []string) int {
 func (sh *shell) shift(args []string) int {
 	rest := skipDashes(args[1:])
 	n := 1
+	if len(rest) > 1 && sh.bash {
+		sh.fail(1, "shift: too many arguments")
+	}
 	if len(rest) > 0 {
 		var ok bool
 		if n, ok = sh.number("shift", rest[0]); !ok {
@@ -152,6 +158,9 @@ func (sh *shell) shift(args []string) int {
 }
 
 func (sh *shell) eval(args []string) int {
+	if len(args) > 1 && len(args[1]) > 1 && args[1][0] == '-' && args[1] != "--" && sh.bash {
+		return sh.badOption("eval", args[1][:2])
+	}
 	text := strings.Join(skipDashes(args[1:]), " ")
 	if strings.TrimSpace(text) == "" {
 		return 0
@@ -243,7 +252,8 @@ func (sh *shell) sourceFile(path string, params []string) int {
 	if params != nil {
 		sh.params = params
 	}
-	given := sh.params
+	setBefore := sh.paramsSet
+	sh.paramsSet = false
 	sh.file = path
 	sh.nested++
 	sh.sourcing++
@@ -254,9 +264,10 @@ func (sh *shell) sourceFile(path string, params []string) int {
 			sh.popFrame()
 		}
 		sh.popFrame()
-		if params != nil && (len(given) == 0 || len(sh.params) > 0 && &sh.params[0] == &given[0]) {
+		if params != nil && !sh.paramsSet {
 			sh.params = outer
 		}
+		sh.paramsSet = setBefore
 		sh.file, sh.lineBase, sh.line = file, base, line
 		sh.depth--
 	}()
@@ -267,7 +278,7 @@ func (sh *shell) sourceFile(path string, params []string) int {
 	if sh.unwind == unwindReturn {
 		sh.unwind = running
 	}
-	if sh.traps.ret != "" && sh.opts.functrace {
+	if sh.traps.ret != "" {
 		sh.runReturnTrap()
 	}
 	return sh.status

@@ -245,6 +245,17 @@ func (sh *shell) pushd(args []string) int {
 	if stay {
 		rest = rest[1:]
 	}
+	if len(rest) > 1 {
+		sh.errorf("pushd: too many arguments")
+		return 1
+	}
+	if len(rest) > 0 && len(rest[0]) > 1 && rest[0][0] == '-' && args[1] != "--" {
+		if _, ok := sh.stackIndex(rest[0]); !ok {
+			sh.errorf("pushd: %s: invalid number", rest[0])
+			sh.writeError("pushd: usage: pushd [-n] [+N | -N | dir]\n")
+			return 2
+		}
+	}
 	switch {
 	case len(rest) == 0:
 		if len(sh.dirs) == 0 {
@@ -287,6 +298,17 @@ func (sh *shell) pushd(args []string) int {
 
 func (sh *shell) popd(args []string) int {
 	rest := skipDashes(args[1:])
+	if len(rest) > 0 {
+		if _, ok := sh.stackIndex(rest[0]); !ok {
+			what := "argument"
+			if strings.HasPrefix(rest[0], "-") {
+				what = "number"
+			}
+			sh.errorf("popd: %s: invalid %s", rest[0], what)
+			sh.writeError("popd: usage: popd [-n] [+N | -N]\n")
+			return 2
+		}
+	}
 	if len(sh.dirs) == 0 {
 		sh.errorf("popd: directory stack empty")
 		return 1

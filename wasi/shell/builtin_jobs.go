@@ -100,7 +100,7 @@ func (sh *shell) listTraps(only []string) int {
 		if sh.posix() {
 			sh.put("trap -- " + quotePOSIX(all[name]) + " " + strings.TrimPrefix(name, "SIG") + "\n")
 		} else {
-			sh.put("trap -- " + quoteSingle(all[name]) + " " + name + "\n")
+			sh.put("trap -- " + quotePlain(all[name]) + " " + name + "\n")
 		}
 	}
 	return status
@@ -240,6 +240,10 @@ func (sh *shell) killList(names []string) int {
 			if n > 128 {
 				n -= 128
 			}
+			if n == 0 && err == nil && sh.bash {
+				sh.put("EXIT\n")
+				continue
+			}
 			if n > 0 && n <= int(kernel.MaxSignal) {
 				sh.put(kernel.Signal(n).Name() + "\n")
 				continue
@@ -365,6 +369,8 @@ func (sh *shell) waitAny(ids []string, report func(pid, status int) int) int {
 			}
 			if j != nil {
 				jobs = append(jobs, j)
+			} else if _, err := strconv.Atoi(id); err != nil && id[:1] != "%" {
+				sh.errorf("wait: `%s': not a pid or valid job spec", id)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package shell
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func (sh *shell) umask(args []string) int {
 		sh.p.Files().SetUmask(fs.FileMode(n))
 		return 0
 	}
-	allowed, bad := symbolicMode(arg, ^mask&0o777)
+	allowed, bad := symbolicMode(arg, ^mask&0o777, sh.bash)
 	if bad != 0 {
 		if sh.posix() {
 			return sh.misuse(2, "umask: Illegal mode: %s", arg)
@@ -80,7 +81,8 @@ func symbolicMask(mask fs.FileMode) string {
 }
 
 // symbolicMode applies u=rw,g+x and the like to permissions; bad is the first byte that makes no sense.
-func symbolicMode(text string, mode fs.FileMode) (_ fs.FileMode, bad byte) {
+// bash knows of nothing but one operator and rwx in a clause.
+func symbolicMode(text string, mode fs.FileMode, simple bool) (_ fs.FileMode, bad byte) {
 	for clause := range strings.SplitSeq(text, ",") {
 		i := 0
 		var who fs.FileMode
@@ -93,14 +95,20 @@ func symbolicMode(text string, mode fs.FileMode) (_ fs.FileMode, bad byte) {
 		if i == len(clause) {
 			return mode, ' '
 		}
-		for i < len(clause) {
+		for first := true; i < len(clause); first = false {
 			op := clause[i]
+			if simple && !first {
+				return mode, op
+			}
 			if strings.IndexByte("=+-", op) < 0 {
 				return mode, op
 			}
 			i++
 			var bits fs.FileMode
 			for ; i < len(clause) && strings.IndexByte("=+-", clause[i]) < 0; i++ {
+				if simple && strings.IndexByte("rwx", clause[i]) < 0 {
+					return mode, clause[i]
+				}
 				switch clause[i] {
 				case 'r':
 					bits |= 0o444
@@ -161,14 +169,33 @@ var limitTable = [...]limit{
 	{'x', "file locks                 ", "         (-x) ", "unlimited"},
 }
 
+// limitKey is a limit that was set: the soft or the hard one.
+type limitKey struct {
+	letter byte
+	hard   bool
+}
+
+func (sh *shell) limitValue(l limit, hard bool) string {
+	if set, ok := sh.limits[limitKey{l.letter, hard}]; ok {
+		return set
+	}
+	if l.letter == 'u' && sh.p.Table().Limits().Processes > 0 {
+		return strconv.Itoa(sh.p.Table().Limits().Processes)
+	}
+	return l.value
+}
+
 func (sh *shell) ulimit(args []string) int {
 	rest := args[1:]
 	which := byte('f')
-	all := false
+	var all, hard, soft bool
 	for len(rest) > 0 && len(rest[0]) > 1 && rest[0][0] == '-' {
 		for _, c := range []byte(rest[0][1:]) {
 			switch c {
-			case 'H', 'S':
+			case 'H':
+				hard = true
+			case 'S':
+				soft = true
 			case 'a':
 				all = true
 			default:
@@ -177,18 +204,9 @@ func (sh *shell) ulimit(args []string) int {
 		}
 		rest = rest[1:]
 	}
-	value := func(l limit) string {
-		if set, ok := sh.limits[l.letter]; ok {
-			return set
-		}
-		if l.letter == 'u' && sh.p.Table().Limits().Processes > 0 {
-			return strconv.Itoa(sh.p.Table().Limits().Processes)
-		}
-		return l.value
-	}
 	if all {
 		for _, l := range limitTable {
-			sh.put(l.text + l.unit + value(l) + "\n")
+			sh.put(l.text + l.unit + sh.limitValue(l, hard && !soft) + "\n")
 		}
 		return 0
 	}
@@ -197,36 +215,60 @@ func (sh *shell) ulimit(args []string) int {
 			continue
 		}
 		if len(rest) == 0 {
-			sh.put(value(l) + "\n")
+			sh.put(sh.limitValue(l, hard && !soft) + "\n")
 			return 0
 		}
-		return sh.setLimit(l, rest[0], value(l))
+		return sh.setLimit(l, rest[0], hard || !soft, soft || !hard)
 	}
 	return sh.badOption("ulimit", "-"+string(which))
 }
 
-// setLimit takes a new value: lower ones are remembered, higher ones need a privilege that nobody has here.
-func (sh *shell) setLimit(l limit, text, old string) int {
-	if text == "hard" || text == "soft" {
-		return 0
+// setLimit takes new values: lower ones are remembered, a higher hard one needs a privilege that nobody has here.
+func (sh *shell) setLimit(l limit, text string, hard, soft bool) int {
+	switch text {
+	case "hard", "soft":
+		text = sh.limitValue(l, text == "hard")
+	}
+	above := func(text, than string) bool {
+		n, err1 := strconv.ParseUint(text, 10, 63)
+		m, err2 := strconv.ParseUint(than, 10, 63)
+		return err2 == nil && (err1 != nil || n > m)
 	}
 	n, err := strconv.ParseUint(text, 10, 63)
-	if text != "unlimited" && err != nil {
+	switch {
+	case text != "unlimited" && err != nil:
 		if sh.posix() {
 			return sh.misuse(2, "ulimit: bad number")
 		}
 		sh.errorf("ulimit: %s: invalid number", text)
 		return 1
-	}
-	if o, err := strconv.ParseUint(old, 10, 63); err == nil && (text == "unlimited" || n > o) && sh.p.Files().Cred().UID != 0 {
-		sh.errorf("ulimit: %s: cannot modify limit: Operation not permitted", strings.TrimSpace(l.text))
+	case strings.Contains(l.unit, "blocks") && n > 1<<53 || strings.Contains(l.unit, "kbytes") && n > 1<<53:
+		sh.errorf("ulimit: %s: limit out of range", text)
 		return 1
 	}
-	limits := map[byte]string{l.letter: text}
-	for k, v := range sh.limits {
-		if k != l.letter {
-			limits[k] = v
+	problem := ""
+	switch {
+	case hard && above(text, sh.limitValue(l, true)):
+		problem = "Operation not permitted"
+	case soft && !hard && above(text, sh.limitValue(l, true)), hard && !soft && above(sh.limitValue(l, false), text):
+		problem = "Invalid argument"
+	}
+	if problem != "" {
+		if sh.posix() {
+			return sh.misuse(2, "ulimit: error setting limit: %s", problem)
 		}
+		sh.errorf("ulimit: %s: cannot modify limit: %s", strings.TrimSpace(l.text), problem)
+		return 1
+	}
+	limits := maps.Clone(sh.limits)
+	if limits == nil {
+		limits = make(map[limitKey]string)
+	}
+	if hard {
+		limits[limitKey{l.letter, true}] = text
+	}
+	if soft {
+		limits[limitKey{l.letter, false}] = text
 	}
 	sh.limits = limits
 	return 0

@@ -242,10 +242,7 @@ flags:
 		f.out = append(f.out, '%')
 	case 'c':
 		text, _ := f.next()
-		if text != "" {
-			_, size := decodeChar(text, f.sh.utf8)
-			text = text[:size]
-		}
+		text = text[:min(len(text), 1)]
 		d.precision = -1
 		f.text(d, text)
 	case 's':
@@ -362,9 +359,12 @@ func (f *formatter) integer(text string) (int64, bool) {
 		value = -value
 	}
 	if err != nil && end > 0 || n > math.MaxInt64 && negative && n != 1<<63 {
-		f.status = 1
-		f.sh.put("")
-		f.sh.errorfAfter(f, "printf: %s: Numerical result out of range", text)
+		if f.sh.bash {
+			f.sh.errorfAfter(f, "printf: warning: %s: Numerical result out of range", text)
+		} else {
+			f.status = 1
+			f.sh.errorfAfter(f, "printf: %s: Numerical result out of range", text)
+		}
 		if negative {
 			return math.MinInt64, false
 		}

@@ -386,9 +386,10 @@ func (sh *shell) mapfile(args []string) int {
 		}
 		text := line.String()
 		line.Reset()
-		if !trim && err == nil {
+		if !trim && err == nil && delim != 0 {
 			text += string(delim)
 		}
+		text, _, _ = strings.Cut(text, "\x00")
 		if skip > 0 {
 			skip--
 		} else {

@@ -8,19 +8,23 @@ import (
 func (sh *shell) set(args []string) int {
 	args = args[1:]
 	if len(args) == 0 {
-		sh.listVariables(false)
+		sh.listVariables()
 		return 0
 	}
 	for len(args) > 0 {
 		a := args[0]
 		if a == "--" {
-			sh.params = args[1:]
+			sh.setParams(args[1:])
 			return 0
+		}
+		if a == "+" {
+			args = args[1:]
+			continue
 		}
 		if a == "-" {
 			sh.opts.xtrace, sh.opts.verbose = false, false
 			if len(args) > 1 {
-				sh.params = args[1:]
+				sh.setParams(args[1:])
 			}
 			return 0
 		}
@@ -62,9 +66,14 @@ func (sh *shell) set(args []string) int {
 		}
 	}
 	if len(args) > 0 {
-		sh.params = args
+		sh.setParams(args)
 	}
 	return 0
+}
+
+func (sh *shell) setParams(params []string) {
+	sh.params = params
+	sh.paramsSet = true
 }
 
 // listOptions is `set -o`, or `set +o` as commands.
@@ -189,9 +198,11 @@ func (sh *shell) unsetBuiltin(args []string) int {
 			status = max(status, sh.unsetFunction(name))
 			continue
 		case isElement && sh.bash:
-			if target := sh.refTarget(base); !sh.unsetElement(target, sh.unsetSubscript(target, sub)) {
+			if target := sh.refTarget(base); !sh.unsetElement(target, sh.writtenSubscript(target, sub)) {
 				status = 1
 			}
+			continue
+		case !validName(name) && sh.bash && !onlyVars:
 			continue
 		case !validName(name):
 			if sh.posix() {
@@ -225,11 +236,16 @@ func (sh *shell) unsetBuiltin(args []string) int {
 	return status
 }
 
-// unsetSubscript expands a key that was given in quotes: unset 'A[$k]'.
-func (sh *shell) unsetSubscript(name, sub string) string {
-	if v := sh.vars.vars[name]; v != nil && v.kind == assocArray && strings.ContainsAny(sub, "'\"$\\") {
+// writtenSubscript expands a subscript that arrives as text: unset 'A[$k]', the value of a nameref.
+func (sh *shell) writtenSubscript(name, sub string) string {
+	switch v := sh.vars.vars[name]; {
+	case v != nil && v.kind == assocArray && strings.ContainsAny(sub, "'\"$\\"):
 		b := fieldBuilder{sh: sh}
 		b.parts(sh.parseWord(sub), false)
+		return string(b.buf)
+	case strings.ContainsAny(sub, "$`\"") && (v == nil || v.kind != assocArray):
+		b := fieldBuilder{sh: sh}
+		b.parts(sh.parseText(strings.ReplaceAll(sub, `"`, "")), true)
 		return string(b.buf)
 	}
 	return sub
@@ -321,6 +337,10 @@ func (sh *shell) unalias(args []string) int {
 	if _, all := opts['a']; all {
 		clear(sh.aliases)
 		return 0
+	}
+	if len(names) == 0 && sh.bash {
+		sh.writeError(usageOf("unalias"))
+		return 2
 	}
 	for _, name := range names {
 		if _, known := sh.aliases[name]; !known {

@@ -67,6 +67,13 @@ func (sh *shell) declClause(c *syntax.DeclClause) {
 		sh.trace(strings.Join(words, " "))
 	}
 	sh.status = sh.declare(name, opts, items)
+	if n := len(items); n > 0 {
+		d := items[n-1]
+		sh.lastArg = d.name
+		if d.assign && d.array == nil {
+			sh.lastArg += "=" + d.value
+		}
+	}
 	_ = sh.flush()
 	if sh.status != 0 && sh.posix() {
 		sh.abandon(2, true)
@@ -227,8 +234,12 @@ func (sh *shell) declare(command string, opts []string, items []declared) int {
 			sh.frames[len(sh.frames)-1].opts = &saved
 			continue
 		}
-		if !validName(d.name) {
+		if !validName(d.name) || d.hasSub && sh.bash && (command == "export" || command == "readonly") {
 			text := d.name
+			if d.hasSub {
+				text += "[" + d.sub + "]"
+				d.assign = false
+			}
 			if d.assign {
 				text += "=" + d.value
 			}
@@ -267,16 +278,20 @@ func (sh *shell) declareOne(command string, f declFlags, d declared, local bool)
 			return false
 		}
 		sh.hide(name)
-		if v := sh.vars.vars[name]; old != nil && v != old && (f.inherit || sh.shopts.localvarInherit || sh.posix()) && !d.assign {
+		if v := sh.vars.vars[name]; old != nil && v != old && (f.inherit || sh.shopts.localvarInherit || sh.posix() || old.temp) && !d.assign {
 			fresh := sh.writable(name)
 			depth := fresh.depth
 			inherited := old.clone()
 			inherited.owner, inherited.gen, inherited.depth = fresh.owner, fresh.gen, depth
 			*fresh = *inherited
+			fresh.temp = false
 		} else if old != nil && v != old && old.attrs&attrExport != 0 {
 			sh.writable(name).attrs |= attrExport
 		}
-		old = sh.vars.vars[name]
+		if old = sh.vars.vars[name]; old.temp {
+			sh.writable(name).temp = false
+			old = sh.vars.vars[name]
+		}
 	}
 	if old != nil && old.attrs&attrReadonly != 0 && (d.assign || f.unset&attrReadonly != 0 || f.array || f.assoc && old.kind != assocArray) {
 		if sh.posix() {
@@ -306,14 +321,20 @@ func (sh *shell) declareOne(command string, f declFlags, d declared, local bool)
 			}
 			v := sh.writable(name)
 			v.kind, v.str, v.set = scalar, d.value, true
+		} else if old != nil && old.set && old.str != "" {
+			if target, _, _ := splitSubscript(old.str); !validName(target) {
+				sh.errorf("%s: `%s': invalid variable name for name reference", command, old.str)
+				return false
+			}
 		}
-		sh.writable(name).attrs |= attrNameref
+		sh.writable(name).attrs |= attrNameref | f.set&attrExport
+		sh.env = nil
 		return true
 	}
 	v := sh.writable(name)
 	if f.assoc {
 		v.toAssoc()
-	} else if f.array {
+	} else if f.array && (d.assign || command != "readonly" && command != "export") {
 		v.toIndexed()
 	}
 	v.attrs &^= f.unset
@@ -418,12 +439,15 @@ func (sh *shell) declaration(name string, v *variable) string {
 
 // listDeclared lists variables: all of them, or those with given attributes.
 func (sh *shell) listDeclared(command string, f declFlags) {
-	if command == "declare" && f.set == 0 && !f.array && !f.assoc && !f.print || command == "local" {
-		sh.listVariables(command == "local")
+	if (command == "declare" || command == "typeset") && f.set == 0 && !f.array && !f.assoc && !f.print {
+		sh.listVariables()
 		return
 	}
 	for _, name := range sh.sortedNames() {
 		v := sh.lookup(name)
+		if command == "local" && v.depth != len(sh.frames) {
+			continue
+		}
 		if v.attrs&f.set != f.set || f.array && v.kind != indexedArray || f.assoc && v.kind != assocArray {
 			continue
 		}
@@ -444,12 +468,9 @@ func (sh *shell) listDeclared(command string, f declFlags) {
 }
 
 // listVariables is `set` without arguments: name=value lines, and functions in bash.
-func (sh *shell) listVariables(onlyLocal bool) {
+func (sh *shell) listVariables() {
 	for _, name := range sh.sortedNames() {
 		v := sh.lookup(name)
-		if onlyLocal && v.depth != len(sh.frames) {
-			continue
-		}
 		switch {
 		case v.count() == 0 && !v.set:
 		case sh.posix():
@@ -461,7 +482,7 @@ func (sh *shell) listVariables(onlyLocal bool) {
 			sh.put(name + "=" + text + "\n")
 		}
 	}
-	if sh.bash && !onlyLocal {
+	if sh.bash && !sh.opts.posix {
 		for _, name := range sh.functionNames() {
 			sh.put(name + " () \n" + sh.funcs.byName[name].body() + "\n")
 		}
@@ -481,7 +502,7 @@ func (sh *shell) printDeclared(command string, items []declared) int {
 	status := 0
 	for _, d := range items {
 		v := sh.lookup(d.name)
-		if v == nil || !validName(d.name) {
+		if v == nil || !validName(d.name) || command == "local" && v.depth != len(sh.frames) {
 			sh.errorf("%s: %s: not found", command, d.name)
 			status = 1
 			continue
@@ -522,7 +543,13 @@ func (sh *shell) declareFunctions(command string, f declFlags, items []declared)
 			sh.env = nil
 			continue
 		}
-		if f.fnames {
+		if extdebug, _, _ := sh.shopt("extdebug"); f.fnames && extdebug {
+			file := fn.file
+			if file == "" {
+				file = "main"
+			}
+			sh.putf("%s %d %s\n", d.name, fn.line, file)
+		} else if f.fnames {
 			sh.put(d.name + "\n")
 		} else {
 			sh.put(d.name + " () \n" + fn.body() + "\n")

@@ -254,6 +254,8 @@ func (b *fieldBuilder) addList(elems []string, star, quoted bool) {
 			sep = sh.ifs.join
 		}
 		b.buf = append(b.buf, strings.Join(elems, sep)...)
+	case sh.bash && !sh.ifs.none && sh.ifs.join != "" && sh.ifs.kind[sh.ifs.join[0]] == ifsHard:
+		b.addExpanded(strings.Join(elems, sh.ifs.join))
 	default:
 		for i, e := range elems {
 			if i > 0 {

@@ -75,6 +75,16 @@ func (sh *shell) replacement(r *syntax.Replace) func(string) string {
 	if r.Orig != nil {
 		text = sh.patternOf(r.Orig)
 	}
+	if text == "" && r.All && r.With != nil && (r.Orig == nil || len(r.Orig.Parts) == 0) {
+		// ${x////c}: the pattern is a slash. The parser takes it for an empty one.
+		text = "/"
+		if rest := r.With; rest != nil && len(rest.Parts) > 0 {
+			if lit, ok := rest.Parts[0].(*syntax.Lit); ok && strings.HasPrefix(lit.Value, "/") {
+				parts := append([]syntax.WordPart{&syntax.Lit{Value: lit.Value[1:]}}, rest.Parts[1:]...)
+				r = &syntax.Replace{All: true, With: &syntax.Word{Parts: parts}}
+			}
+		}
+	}
 	var anchor byte
 	if !r.All && text != "" && (text[0] == '#' || text[0] == '%') {
 		anchor = text[0]

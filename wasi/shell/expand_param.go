@@ -27,6 +27,11 @@ func (v *paramValue) null() bool {
 	return len(v.elems) == 0 || len(v.elems) == 1 && v.elems[0] == ""
 }
 
+// nullIn is null for $* too, whose elements are joined with a separator that may be empty.
+func (v *paramValue) nullIn(sh *shell) bool {
+	return v.null() || v.star && sh.ifs.join == "" && strings.Join(v.elems, "") == ""
+}
+
 // param expands a parameter.
 func (b *fieldBuilder) param(pe *syntax.ParamExp, quoted bool) {
 	sh := b.sh
@@ -99,11 +104,11 @@ func (b *fieldBuilder) rawParam(text string, quoted bool) {
 			}
 		}
 	}
-	if name, rest, ok := strings.Cut(text, "]"); ok && strings.Contains(name, "[") && strings.HasPrefix(rest, ":") || emptySlice.MatchString(text) {
-		if fixed := emptySlice.ReplaceAllString(text, "${1}0${2}"); fixed != text {
-			b.parts(sh.parseText("${"+emptySlice.ReplaceAllString(fixed, "${1}0${2}")+"}"), quoted)
-			return
-		}
+	if emptySlice.MatchString(text) {
+		// An offset or a length of blanks is 0; there may be one of each.
+		fixed := emptySlice.ReplaceAllString(text, "${1}0${2}")
+		b.parts(sh.parseText("${"+emptySlice.ReplaceAllString(fixed, "${1}0${2}")+"}"), quoted)
+		return
 	}
 	if sh.posix() {
 		sh.fatal(2, "Bad substitution")
@@ -112,7 +117,7 @@ func (b *fieldBuilder) rawParam(text string, quoted bool) {
 }
 
 // emptySlice is an offset or a length without a number.
-var emptySlice = regexp.MustCompile(`^([^:]*:(?:[^:]*:)?) *(:|$)`)
+var emptySlice = regexp.MustCompile(`^([^:]*:(?:[^:]*:)?) +(:|$)`)
 
 func (b *fieldBuilder) addValue(v paramValue, quoted bool) {
 	if v.list {
@@ -266,7 +271,7 @@ func (sh *shell) indirect(pe *syntax.ParamExp, v paramValue) (paramValue, bool) 
 		v.str = strings.Join(v.elems, " ")
 	}
 	if !v.set || v.str == "" {
-		if !v.set && pe.Exp != nil && pe.Exp.Op <= syntax.AssignUnsetOrNull {
+		if holder := sh.vars.vars[pe.Param.Value]; !v.set && !v.list && holder != nil && holder.kind != scalar {
 			return paramValue{name: v.name}, false
 		}
 		if v.set {
@@ -279,10 +284,9 @@ func (sh *shell) indirect(pe *syntax.ParamExp, v paramValue) (paramValue, bool) 
 		if sub == "@" || sub == "*" {
 			return sh.listValue(name, sub), false
 		}
+		sub = sh.writtenSubscript(sh.refTarget(name), sub)
 		if t := sh.vars.vars[sh.refTarget(name)]; t == nil || t.kind != assocArray {
 			sub = itoa(sh.arith(sub))
-		} else {
-			sub = sh.single(&syntax.Word{Parts: sh.parseWord(sub)})
 		}
 		w := paramValue{name: v.str, sub: sub}
 		w.str, w.set = sh.getElement(name, sub)
@@ -344,7 +348,7 @@ func (b *fieldBuilder) conditional(pe *syntax.ParamExp, v paramValue, quoted boo
 	missing := !v.set
 	switch op {
 	case syntax.AlternateUnsetOrNull, syntax.DefaultUnsetOrNull, syntax.ErrorUnsetOrNull, syntax.AssignUnsetOrNull:
-		missing = !v.set || v.null()
+		missing = !v.set || v.nullIn(sh)
 	}
 	switch op {
 	case syntax.AlternateUnset, syntax.AlternateUnsetOrNull:

@@ -66,9 +66,29 @@ func (sh *shell) expandBraces(w *syntax.Word) []*syntax.Word {
 		if err != nil || len(words) == maxBraces {
 			sh.fatal(1, "brace expansion: more than %d words", maxBraces)
 		}
+		word.Parts = mergedLiterals(word.Parts)
 		words = append(words, word)
 	}
 	return words
+}
+
+// mergedLiterals joins literals that brace expansion has put side by side, so that a tilde prefix is seen as one.
+func mergedLiterals(parts []syntax.WordPart) []syntax.WordPart {
+	var out []syntax.WordPart
+	for _, p := range parts {
+		lit, ok := p.(*syntax.Lit)
+		if n := len(out); ok && n > 0 {
+			if before, ok := out[n-1].(*syntax.Lit); ok {
+				out[n-1] = &syntax.Lit{ValuePos: before.ValuePos, ValueEnd: lit.ValueEnd, Value: before.Value + lit.Value}
+				continue
+			}
+		}
+		if ok && lit.Value == "" {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // maxBraces bounds the words of one brace expansion.
@@ -165,6 +185,17 @@ func (sh *shell) tilde(name string) (string, bool) {
 		return sh.dirEntry(n, strings.HasPrefix(name, "-"))
 	}
 	return sh.homeOf(name, -1)
+}
+
+// loginShell is the shell that /etc/passwd has for a user.
+func (sh *shell) loginShell(uid int) string {
+	data, _ := sh.p.Files().ReadFile("/etc/passwd")
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if f := strings.Split(line, ":"); len(f) == 7 && f[2] == strconv.Itoa(uid) && f[6] != "" {
+			return f[6]
+		}
+	}
+	return "/bin/sh"
 }
 
 // homeOf looks a home directory up in the container's /etc/passwd, by name or id.

@@ -27,6 +27,9 @@ func (b *fieldBuilder) glob() {
 // glob lists the paths that match a pattern, sorted.
 func (sh *shell) glob(pattern string) []string {
 	g := globber{sh: sh, mode: patternMode{ext: sh.shopts.extglob, nocase: sh.shopts.nocaseglob, utf8: sh.utf8}}
+	if ignored, _ := sh.get("GLOBIGNORE"); ignored != "" && sh.bash {
+		g.ignoring = true
+	}
 	prefix := ""
 	for strings.HasPrefix(pattern, "/") {
 		prefix += "/"
@@ -34,6 +37,9 @@ func (sh *shell) glob(pattern string) []string {
 	}
 	g.component(prefix, splitPath(pattern))
 	slices.Sort(g.found)
+	if sh.shopts.globstar {
+		g.found = slices.Compact(g.found)
+	}
 	return slices.DeleteFunc(g.found, sh.globIgnored)
 }
 
@@ -49,12 +55,46 @@ func (sh *shell) globIgnored(path string) bool {
 	if path == "." || path == ".." {
 		return true
 	}
-	for p := range strings.SplitSeq(value, ":") {
-		if sh.cache.get(p, sh.patternMode()).match(path) {
+	for _, p := range splitIgnored(value) {
+		patterns, names := splitPath(p), strings.Split(path, "/")
+		if len(patterns) == len(names) && !slices.ContainsFunc(patterns, func(string) bool {
+			name := names[0]
+			names = names[1:]
+			part := patterns[len(patterns)-len(names)-1]
+			return !sh.cache.get(part, sh.patternMode()).match(name)
+		}) {
 			return true
 		}
 	}
 	return false
+}
+
+// splitIgnored splits GLOBIGNORE at colons outside of brackets.
+func splitIgnored(value string) []string {
+	var parts []string
+	start := 0
+	for i := 0; i < len(value); i++ {
+		switch value[i] {
+		case '\\':
+			i++
+		case '[':
+			if end := strings.Index(value[i+1:], "]"); end > 0 {
+				if class := strings.Index(value[i:], "[:"); class >= 0 && class < end {
+					if close := strings.Index(value[i+class:], ":]"); close > 0 {
+						if last := strings.IndexByte(value[i+class+close+2:], ']'); last >= 0 {
+							i += class + close + 2 + last
+							continue
+						}
+					}
+				}
+				i += end + 1
+			}
+		case ':':
+			parts = append(parts, value[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, value[start:])
 }
 
 // splitPath splits a pattern at slashes outside of brackets and extended globs.
@@ -83,6 +123,8 @@ type globber struct {
 	sh    *shell
 	mode  patternMode
 	found []string
+
+	ignoring bool // GLOBIGNORE is set, which is dotglob too
 }
 
 // component matches the first part of the pattern below the directory dir, which is "" or ends with a slash.
@@ -148,11 +190,11 @@ func orDot(dir string) string {
 // names lists what a pattern may match in a directory.
 func (g *globber) names(entries []fs.DirEntry, explicitDot bool) []string {
 	var names []string
-	if explicitDot && !g.sh.bash {
+	if explicitDot && (!g.sh.bash || !g.sh.shopts.globskipdots) {
 		names = append(names, ".", "..")
 	}
 	for _, e := range entries {
-		if name := e.Name(); name[0] != '.' || explicitDot || g.sh.shopts.dotglob {
+		if name := e.Name(); name[0] != '.' || explicitDot || g.sh.shopts.dotglob || g.ignoring {
 			names = append(names, name)
 		}
 	}

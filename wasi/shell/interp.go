@@ -223,6 +223,11 @@ func (sh *shell) pipeline(c *syntax.BinaryCmd) {
 				files[2] = out
 			}
 		}
+		if call, ok := st.stmt.Cmd.(*syntax.CallExpr); ok && sh.traps.debug != "" {
+			sh.note(call)
+			sh.line = int(st.stmt.Position.Line()) + sh.lineBase
+			sh.runDebugTrap()
+		}
 		sh.line = line
 		err := sh.startStage(job, st.stmt, files)
 		if input != nil {

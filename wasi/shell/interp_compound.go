@@ -94,6 +94,14 @@ func (sh *shell) forClause(c *syntax.ForClause) {
 		sh.cStyleLoop(c, loop)
 	case *syntax.WordIter:
 		items := sh.params
+		if !validName(loop.Name.Value) {
+			if sh.posix() {
+				sh.fatal(2, "Syntax error: Bad for loop variable")
+			}
+			sh.errorf("`%s': not a valid identifier", loop.Name.Value)
+			sh.status = 1
+			return
+		}
 		if loop.InPos.IsValid() {
 			items = sh.words(loop.Items)
 		}
@@ -135,6 +143,11 @@ func (sh *shell) cStyleLoop(c *syntax.ForClause, loop *syntax.CStyleLoop) {
 		sh.line = int(c.ForPos.Line()) + sh.lineBase
 		if sh.opts.xtrace {
 			sh.trace("((" + sh.arithText(x, false) + "))")
+		}
+		if sh.traps.debug != "" {
+			sh.node = nil
+			sh.commandLine = "((" + sh.arithText(x, false) + "))"
+			sh.runDebugTrap()
 		}
 		sh.arithContext = "((: "
 		n := sh.arithExpr(x)
@@ -229,6 +242,11 @@ func (sh *shell) caseClause(c *syntax.CaseClause) {
 	if sh.opts.xtrace {
 		sh.trace("case " + nodeText(c.Word) + " in")
 	}
+	if sh.traps.debug != "" {
+		sh.node = nil
+		sh.commandLine = "case " + nodeText(c.Word) + " in "
+		sh.runDebugTrap()
+	}
 	word := sh.single(c.Word)
 	sh.status = 0
 	mode := sh.patternMode()
@@ -307,8 +325,20 @@ func (sh *shell) declareFunction(c *syntax.FuncDecl) {
 		sh.status = 1
 		return
 	}
-	if sh.posix() && isSpecialBuiltin(name) {
-		sh.fatal(2, "Syntax error: Bad function name")
+	if isSpecialBuiltin(name) {
+		if sh.posix() {
+			sh.fatal(2, "Syntax error: Bad function name")
+		}
+		if sh.opts.posix {
+			sh.fatal(2, "`%s': is a special builtin", name)
+		}
+	}
+	if sh.bash {
+		switch body := c.Body.Cmd.(type) {
+		case *syntax.CallExpr, *syntax.DeclClause, *syntax.FuncDecl:
+			word, _, _ := strings.Cut(nodeText(body), " ")
+			sh.fatal(2, "syntax error near unexpected token `%s'", strings.TrimSuffix(word, "()"))
+		}
 	}
 	sh.ownFuncs()[name] = &function{decl: c, name: name, file: sh.file, lineBase: sh.lineBase, line: int(c.Pos().Line()) + sh.lineBase}
 	sh.status = 0

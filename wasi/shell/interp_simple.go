@@ -28,6 +28,20 @@ func (sh *shell) call(c *syntax.CallExpr, redirs []*syntax.Redirect) {
 			return
 		}
 	}
+	if sh.opts.xtrace && len(args) > 0 && len(c.Assigns) == 0 {
+		sh.traceCall(c, args)
+	}
+	if len(redirs) > 0 && len(args) == 0 && sh.bash {
+		// What is assigned is so even if a redirection fails, and does not see it.
+		sh.invoke(c, args, tail)
+		if sh.unwind != running {
+			return
+		}
+		status := sh.status
+		sh.callRedirected(&syntax.CallExpr{}, nil, redirs, tail)
+		sh.status = max(status, sh.status)
+		return
+	}
 	if len(redirs) > 0 || len(sh.procSubsts) > 0 {
 		sh.callRedirected(c, args, redirs, tail)
 		return
@@ -79,17 +93,24 @@ func (sh *shell) invoke(c *syntax.CallExpr, args []string, tail bool) {
 		sh.status = max(sh.substDone, 0)
 		return
 	}
-	if sh.opts.xtrace {
-		sh.traceCall(c, args)
-	}
 	name := args[0]
-	if sh.posix() && isSpecialBuiltin(name) {
+	if (sh.posix() || sh.opts.posix) && isSpecialBuiltin(name) {
 		for _, a := range c.Assigns {
 			sh.assignment(a)
+		}
+		if sh.opts.xtrace && len(c.Assigns) > 0 {
+			sh.traceCall(c, args)
 		}
 		sh.runBuiltin(sh.builtin(name), args)
 		sh.lastArg = args[len(args)-1]
 		return
+	}
+	if len(args) == 1 && !sh.shopts.extglob && len(c.Args) == 1 {
+		if g, ok := c.Args[0].Parts[0].(*syntax.ExtGlob); ok && g.Op == syntax.GlobExcept && len(c.Args[0].Parts) == 1 {
+			// `!(list)` is a negated subshell where there are no extended globs.
+			sh.evaluate("eval", "! ("+g.Pattern.Value+")")
+			return
+		}
 	}
 	if f := sh.funcs.byName[name]; f != nil {
 		sh.callFunction(f, args, c.Assigns)
@@ -98,7 +119,7 @@ func (sh *shell) invoke(c *syntax.CallExpr, args []string, tail bool) {
 	}
 	if b := sh.builtin(name); b != nil {
 		if len(c.Assigns) > 0 {
-			sh.withAssigns(c.Assigns, func() { sh.runBuiltin(b, args) })
+			sh.withAssigns(c.Assigns, args, func() { sh.runBuiltin(b, args) })
 		} else {
 			sh.runBuiltin(b, args)
 		}
@@ -106,7 +127,7 @@ func (sh *shell) invoke(c *syntax.CallExpr, args []string, tail bool) {
 		return
 	}
 	if len(c.Assigns) > 0 {
-		sh.withAssigns(c.Assigns, func() { sh.external(args, tail) })
+		sh.withAssigns(c.Assigns, args, func() { sh.external(args, tail) })
 	} else {
 		sh.external(args, tail)
 	}
@@ -114,7 +135,7 @@ func (sh *shell) invoke(c *syntax.CallExpr, args []string, tail bool) {
 }
 
 // withAssigns runs do with the assignments before a command in force, as exported variables.
-func (sh *shell) withAssigns(assigns []*syntax.Assign, do func()) {
+func (sh *shell) withAssigns(assigns []*syntax.Assign, call []string, do func()) {
 	sh.frames = append(sh.frames, &frame{temp: true})
 	depth := len(sh.frames)
 	defer func() {
@@ -123,6 +144,9 @@ func (sh *shell) withAssigns(assigns []*syntax.Assign, do func()) {
 		}
 	}()
 	sh.tempAssigns(assigns)
+	if sh.opts.xtrace && call != nil {
+		sh.traceCall(nil, call)
+	}
 	do()
 }
 
@@ -153,6 +177,7 @@ func (sh *shell) tempAssigns(assigns []*syntax.Assign) {
 		v := sh.writable(name)
 		v.str, v.set = value, true
 		v.attrs |= attrExport
+		v.temp = true
 		if sh.opts.xtrace {
 			sh.trace(name + "=" + sh.quoteTrace(value))
 		}

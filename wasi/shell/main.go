@@ -62,7 +62,11 @@ func (sh *shell) importEnvironment(env []string) {
 			sh.strayEnv = append(sh.strayEnv, entry)
 			continue
 		}
-		if name == "IFS" || sh.bash && (name == "SHELLOPTS" || name == "BASHOPTS") {
+		if sh.bash && (name == "SHELLOPTS" || name == "BASHOPTS") {
+			sh.inheritOptions(name, value)
+			continue
+		}
+		if name == "IFS" {
 			continue
 		}
 		v := sh.writable(name)
@@ -102,6 +106,20 @@ func (sh *shell) importEnvironment(env []string) {
 	sh.loadLocale()
 }
 
+// inheritOptions turns the options on that the environment names, which stay exported.
+func (sh *shell) inheritOptions(variable, names string) {
+	for name := range strings.SplitSeq(names, ":") {
+		if variable == "SHELLOPTS" {
+			if value := sh.findOption(name, 0); value != nil {
+				*value = true
+			}
+		} else if _, set, ok := sh.shopt(name); ok {
+			set(true)
+		}
+	}
+	sh.export(variable)
+}
+
 // sameDirectory says whether an inherited PWD is an absolute path of the working directory.
 func (sh *shell) sameDirectory(pwd, cwd string) bool {
 	if !strings.HasPrefix(pwd, "/") {
@@ -116,16 +134,24 @@ func (sh *shell) bashVariables(set func(name, value string)) {
 	if n, ok := plainInteger(sh.getOr("SHLVL", "0")); ok && n >= 0 && n < 999 {
 		level = int(n) + 1
 	}
+	ifUnset := func(name, value string) {
+		if _, ok := sh.get(name); !ok {
+			set(name, value)
+		}
+	}
 	set("SHLVL", strconv.Itoa(level))
 	sh.export("SHLVL")
 	set("BASH", "/bin/bash")
 	set("BASH_VERSION", bashVersion)
-	set("HOSTNAME", sh.p.Table().Hostname())
-	set("HOSTTYPE", "x86_64")
-	set("OSTYPE", "linux-gnu")
-	set("MACHTYPE", "x86_64-pc-linux-gnu")
+	ifUnset("HOSTNAME", sh.p.Table().Hostname())
+	ifUnset("HOSTTYPE", "x86_64")
+	ifUnset("OSTYPE", "linux-gnu")
+	ifUnset("MACHTYPE", "x86_64-pc-linux-gnu")
 	set("OPTERR", "1")
 	cred := sh.p.Files().Cred()
+	if _, ok := sh.get("SHELL"); !ok {
+		set("SHELL", sh.loginShell(int(cred.UID)))
+	}
 	set("UID", strconv.Itoa(int(cred.UID)))
 	set("EUID", strconv.Itoa(int(cred.UID)))
 	for _, name := range []string{"UID", "EUID", "PPID"} {
@@ -315,6 +341,9 @@ func (sh *shell) longArgument(name string, args []string, st *start) ([]string, 
 		}
 		st.rcFile = args[0]
 		args = args[1:]
+	case "help":
+		sh.put("GNU bash, version " + bashVersion + "-(x86_64-pc-linux-gnu)\nUsage:\tbash [GNU long option] [option] ...\n\tbash [GNU long option] [option] script-file ...\n")
+		sh.exitEarly = true
 	case "version":
 		sh.put("GNU bash, version " + bashVersion + " (x86_64-pc-linux-gnu), as spoken by Sockerless\n")
 		sh.exitEarly = true

@@ -51,10 +51,11 @@ func quoteANSI(s string) string {
 		case '\'':
 			b.WriteString(`\'`)
 		default:
-			if c < ' ' || c == 0x7f {
+			if r, size := utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError && size == 1 || c < ' ' || c == 0x7f {
 				fmt.Fprintf(&b, `\%03o`, c)
 			} else {
-				b.WriteByte(c)
+				b.WriteString(s[i : i+size])
+				i += size - 1
 			}
 		}
 	}
@@ -106,6 +107,9 @@ func quoteKey(s string) string {
 	}
 	return quoteDouble(s)
 }
+
+// quotePlain quotes in single quotes, whatever is in it.
+func quotePlain(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // quoteSet quotes a value as `set` and `alias` of bash print it: only where it must be.
 func quoteSet(s string) string {

@@ -223,30 +223,28 @@ func (s *source) unalias(sh *shell) bool {
 	return true
 }
 
-// runLine runs the commands of one line. A command that is abandoned ends the line, and with it -c, eval and sourced
-// files, but not a script or an interactive shell.
+// runLine runs the commands of one line. A command that is abandoned ends the line, but not what comes after it.
 func (sh *shell) runLine(stmts []*syntax.Stmt) {
-	if sh.nested > 0 || sh.oneCommand {
-		sh.runTail(stmts)
-		return
-	}
+	noErrexit, loops, depth, context := sh.noErrexit, sh.loops, sh.depth, sh.arithContext
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
 		case abandoned:
+			if r.exit && sh.nested > 0 {
+				panic(r)
+			}
+			sh.noErrexit, sh.loops, sh.depth, sh.arithContext = noErrexit, loops, depth, context
 			sh.recovered(r)
 		default:
 			panic(r)
 		}
 	}()
-	sh.runTail(stmts)
+	sh.stmts(stmts)
 }
 
 // recovered goes on after an abandoned command.
 func (sh *shell) recovered(a abandoned) {
 	sh.out = sh.out[:0]
-	sh.noErrexit, sh.loops, sh.depth = 0, 0, 0
-	sh.arithContext = ""
 	switch {
 	case a.exit:
 		sh.unwind = unwindExit
@@ -256,8 +254,6 @@ func (sh *shell) recovered(a abandoned) {
 		sh.unwind = running
 	}
 }
-
-func (sh *shell) runTail(stmts []*syntax.Stmt) { sh.stmts(stmts) }
 
 // evaluate runs text as eval does: in this shell, its lines counted from the current one.
 func (sh *shell) evaluate(name, text string) {
@@ -290,6 +286,7 @@ func (sh *shell) syntaxError(src *source, err error) {
 		return
 	}
 	sh.line = int(bad.Pos.Line()) + sh.lineBase
+	status := sh.status
 	sh.status = 2
 	offset := int(bad.Pos.Offset()) - base
 	token := ""
@@ -298,6 +295,12 @@ func (sh *shell) syntaxError(src *source, err error) {
 	}
 	if sh.posix() {
 		sh.posixSyntaxError(bad, token, err)
+		return
+	}
+	if i := strings.LastIndex(text[:max(min(offset+2, len(text)), 0)], "[["); i >= 0 && !strings.Contains(text[i:min(max(offset, i), len(text))], "]]") {
+		// bash ends with the status that it has.
+		sh.status = status
+		sh.errorf("syntax error in conditional expression")
 		return
 	}
 	prefix := sh.where()

@@ -169,7 +169,7 @@ func (sh *shell) redirectTarget(r *syntax.Redirect, variable string) (file *kern
 			}
 			return f, false, false, true
 		}
-		if r.Op == syntax.DplIn || r.N != nil || sh.posix() {
+		if r.Op == syntax.DplIn || r.N != nil && r.N.Value != "1" || sh.posix() {
 			if sh.posix() {
 				sh.fatal(2, "Syntax error: Bad fd number")
 			}

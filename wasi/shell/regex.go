@@ -88,6 +88,10 @@ func goRegex(text string) string {
 		case '[':
 			i = goBracket(&b, text, i)
 		case '{':
+			if i == 0 && (i+1 >= len(text) || text[i+1] < '0' || text[i+1] > '9') && len(text) == 1 {
+				b.WriteString("(") // glibc refuses it
+				continue
+			}
 			if i == 0 || i+1 >= len(text) || text[i+1] < '0' || text[i+1] > '9' {
 				b.WriteByte('\\')
 			}

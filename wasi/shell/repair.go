@@ -86,17 +86,25 @@ func (s *source) repair(err error) bool {
 		s.again(text[:i+1] + " " + text[i+1:])
 		return true
 	}
+	if i := emptyGlob.FindStringIndex(text[max(offset-2, 0):]); i != nil {
+		at := max(offset-2, 0) + i[1] - 1
+		s.again(text[:at] + "|" + text[at:])
+		return true
+	}
 	line := strings.LastIndexByte(text[:offset], '\n') + 1
-	if m := letWord.FindAllStringIndex(text[line:min(offset+1, len(text))], -1); m != nil {
-		i := line + m[len(m)-1][1] - len("let ")
+	if m := letWord.FindAllStringSubmatchIndex(text[line:min(offset+1, len(text))], -1); m != nil {
+		i := line + m[len(m)-1][2]
 		s.again(text[:i] + `\` + text[i:])
 		return true
 	}
 	return false
 }
 
-// letWord is `let` as a command, whose arguments are words to a shell.
-var letWord = regexp.MustCompile(`(?:^|[\s;&|({])let[ \t]`)
+// letWord is a command whose arguments the parser reads in its own way, and which are words to a shell.
+var letWord = regexp.MustCompile(`(?:^|[\s;&|({])(let|export|local|readonly|declare|typeset)[ \t]`)
+
+// emptyGlob is an extended glob without alternatives.
+var emptyGlob = regexp.MustCompile(`^.{0,4}?[@?*+!]\(\)`)
 
 // rewritten gives the raw form of $((…)), ((…)) or ${…}.
 func rewritten(text string, kind byte) string {
@@ -270,8 +278,8 @@ func closing(text string, o opened) int {
 	switch o.kind {
 	case 'a':
 		b.push('a', 3)
-	case 'A':
-		b.push('A', 2)
+	case 'A', '$':
+		b.push(o.kind, 2)
 	default:
 		b.push('{', 2)
 	}

@@ -77,6 +77,7 @@ type shell struct {
 	nested       int         // evals, sourced files and traps that run
 	sourcing     int         // of them, sourced files
 	substDepth   int
+	paramsSet    bool // set has given the positional parameters of the running sourced file
 	lastRandom   int
 	trapStatus   int // $? when the running trap began, -1 outside of traps
 	inExitTrap   bool
@@ -85,9 +86,9 @@ type shell struct {
 	keepFiles    bool // the redirections of the running exec last
 	builtinError bool // the builtin was used wrongly, which ends a POSIX shell if it is a special one
 	exitEarly    bool
-	leaving      bool            // exit was tried with stopped jobs
-	disabled     map[string]bool // by enable -n
-	limits       map[byte]string // set by ulimit
+	leaving      bool                // exit was tried with stopped jobs
+	disabled     map[string]bool     // by enable -n
+	limits       map[limitKey]string // set by ulimit
 	readBuffer   []byte
 }
 
@@ -150,6 +151,9 @@ func (sh *shell) clone() *shell {
 // enterSubshell sets up the shell of a child, as the child.
 func (sh *shell) enterSubshell() {
 	sh.subshells++
+	if sh.bash {
+		sh.loops = 0
+	}
 	sh.unwind = running
 	sh.random ^= uint32(sh.p.PID()) * 2654435761
 	sh.interactive = false
@@ -174,6 +178,21 @@ func (sh *shell) protect(do func()) int {
 	return sh.status
 }
 
+// attempt says whether do was abandoned.
+func (sh *shell) attempt(do func()) (failed bool) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case abandoned:
+			failed = true
+		default:
+			panic(r)
+		}
+	}()
+	do()
+	return false
+}
+
 // gate is passed by every loop: it ends the shell when the process is killed.
 func (sh *shell) gate() {
 	if sh.p.Gate() != nil {
@@ -190,7 +209,9 @@ func (sh *shell) where() string {
 	for i := len(sh.frames) - 1; i >= 0; i-- {
 		if f := sh.frames[i]; !f.temp {
 			if !f.source && f.file == "" {
-				name = "environment"
+				if name = "environment"; !sh.oneCommand {
+					name = "main"
+				}
 			} else if f.file != "" {
 				name = f.file
 			}

@@ -17,6 +17,9 @@ const maxSubstitution = 256 << 20
 
 // commandSubst runs $(…) in a child process and gives its output without the newlines at the end.
 func (sh *shell) commandSubst(c *syntax.CmdSubst) string {
+	if c.TempFile || c.ReplyVar {
+		sh.fail(1, "%s: bad substitution", nodeText(&syntax.Word{Parts: []syntax.WordPart{c}}))
+	}
 	if len(c.Stmts) == 0 {
 		sh.substDone = 0
 		return ""
@@ -29,7 +32,6 @@ func (sh *shell) commandSubst(c *syntax.CmdSubst) string {
 		if sub.bash && !sub.shopts.inheritErrexit && !sub.opts.posix {
 			sub.opts.errexit = false
 		}
-		sub.noErrexit = 0
 		sub.substDepth++
 		if len(c.Stmts) == 1 {
 			sub.tailStmt(c.Stmts[0])

@@ -159,9 +159,13 @@ func (e *testExpression) primary() bool {
 		e.fail("argument expected")
 	}
 	w := e.peek()
-	if left >= 3 && isBinaryTest(e.words[e.pos+1]) {
+	if left >= 3 && isBinaryTest(e.words[e.pos+1]) && !(w == "(" && e.words[e.pos+2] == ")") {
 		e.pos += 3
 		return e.binary(w, e.words[e.pos-2], e.words[e.pos-1])
+	}
+	if left >= 3 && w == "(" && e.words[e.pos+2] == ")" && e.words[e.pos+1] != "!" {
+		e.pos += 3
+		return e.words[e.pos-2] != ""
 	}
 	switch {
 	case w == "!":
@@ -272,6 +276,9 @@ func (e *testExpression) unary(op, s string) bool {
 	case 'z':
 		return s == ""
 	case 't':
+		if sh.bash && !isNumber(s) {
+			return false
+		}
 		return sh.isTerminal(int(e.number(s)))
 	case 'o':
 		p := sh.findOption(s, 0)
@@ -341,7 +348,7 @@ func (sh *shell) isSet(name string) bool {
 		if v := sh.vars.vars[sh.refTarget(base)]; v != nil && v.kind != assocArray {
 			sub = itoa(sh.arith(sub))
 		} else {
-			sub = sh.unsetSubscript(sh.refTarget(base), sub)
+			sub = sh.writtenSubscript(sh.refTarget(base), sub)
 		}
 		_, ok := sh.getElement(base, sub)
 		return ok

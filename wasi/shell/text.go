@@ -120,10 +120,16 @@ func (sh *shell) tracePrefix() string {
 	}
 	xtrace, status := sh.opts.xtrace, sh.status
 	sh.opts.xtrace = false
-	b := fieldBuilder{sh: sh}
-	b.parts(sh.parseText(ps4), true)
+	text := ps4
+	failed := sh.attempt(func() {
+		b := fieldBuilder{sh: sh}
+		b.parts(sh.parseText(ps4), true)
+		text = string(b.buf)
+	})
 	sh.opts.xtrace, sh.status = xtrace, status
-	text := string(b.buf)
+	if failed {
+		return ps4
+	}
 	if sh.bash && text != "" {
 		text = strings.Repeat(text[:1], sh.traceDepth()) + text[1:]
 	}
@@ -149,7 +155,7 @@ func (sh *shell) quoteTrace(s string) string {
 	if s == "" {
 		return "''"
 	}
-	if hasControl(s) && strings.ContainsAny(s, "\n\x1b\x01") {
+	if hasControl(s) {
 		return quoteANSI(s)
 	}
 	if strings.ContainsAny(s, " \t\n\"'$&()*;<>?[\\]^`{|}!") || s[0] == '~' || s[0] == '#' {

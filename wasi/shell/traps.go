@@ -12,6 +12,7 @@ type traps struct {
 	handlers map[kernel.Signal]*string // "" ignores; nil is the default
 	exit     string
 	hasExitT bool
+	noExit   bool // trap '' EXIT
 	err      string
 	debug    string
 	ret      string
@@ -82,7 +83,7 @@ func (t *traps) list() map[string]string {
 			all[sig.String()] = *text
 		}
 	}
-	if t.hasExitT {
+	if t.hasExitT || t.noExit {
 		all["EXIT"] = t.exit
 	}
 	for name, text := range map[string]string{"ERR": t.err, "DEBUG": t.debug, "RETURN": t.ret} {
@@ -125,6 +126,7 @@ func (sh *shell) setTrap(name string, text *string) bool {
 	switch upper := strings.ToUpper(name); {
 	case upper == "EXIT" || name == "0":
 		t.exit, t.hasExitT = value, text != nil && value != ""
+		t.noExit = text != nil && value == ""
 		sh.catchFatal()
 		return true
 	case sh.bash && upper == "ERR":
@@ -221,7 +223,10 @@ func (sh *shell) runTraps() {
 			}
 			continue
 		}
+		line := sh.line
+		sh.line = 1
 		sh.runTrap("trap", *text)
+		sh.line = line
 	}
 }
 

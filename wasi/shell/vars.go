@@ -15,6 +15,7 @@ type variable struct {
 	attrs   varAttrs
 	set     bool // has a value
 	dynamic bool // the value is computed at every use
+	temp    bool // an assignment before a command
 	str     string
 	list    indexed
 	dict    *assoc

@@ -65,6 +65,9 @@ func (sh *shell) readonlyError(name string) {
 	if sh.posix() {
 		sh.fatal(2, "%s: is read only", name)
 	}
+	if sh.opts.posix {
+		sh.fatal(1, "%s: readonly variable", name)
+	}
 	sh.fail(1, "%s: readonly variable", name)
 }
 
@@ -241,6 +244,8 @@ func (sh *shell) unset(name string) bool {
 	}
 	t := sh.own()
 	switch {
+	case v.temp && v.depth > 0 && sh.bash:
+		sh.revealSaved(name, v.depth)
 	case v.depth > 0 && v.depth == len(sh.frames):
 		// A local of the running function stays local without a value.
 		t.vars[name] = &variable{depth: v.depth, owner: t, gen: t.gen.Load()}

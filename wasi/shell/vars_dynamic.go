@@ -100,6 +100,9 @@ func (sh *shell) callStack(name string, now *variable) {
 	main := sh.scriptName()
 	switch {
 	case name == "FUNCNAME":
+		if sh.functionDepth() == 0 {
+			now.list.vals = nil
+		}
 		if len(now.list.vals) == 0 {
 			now.set = false
 		} else if main != "" {
