@@ -49,6 +49,10 @@ func (sh *shell) declClause(c *syntax.DeclClause) {
 			}
 			continue
 		}
+		if sh.posix() && (a.Index != nil || a.Append) {
+			sh.errorf("%s: %s: bad variable name", name, a.Name.Value+strings.TrimSuffix(assignOp(a), "="))
+			sh.abandon(2, true)
+		}
 		d := declared{name: a.Name.Value, assign: !a.Naked, append: a.Append, array: a.Array}
 		if a.Index != nil {
 			d.hasSub = true

@@ -306,6 +306,10 @@ func (b *fieldBuilder) parts(parts []syntax.WordPart, quoted bool) {
 		case *syntax.CmdSubst:
 			b.add(b.sh.commandSubst(part), quoted)
 		case *syntax.ArithmExp:
+			if part.Bracket && b.sh.posix() {
+				b.add(nodeText(&syntax.Word{Parts: []syntax.WordPart{part}}), quoted)
+				continue
+			}
 			b.add(itoa(b.sh.arithExpr(part.X)), quoted)
 		case *syntax.ProcSubst:
 			if quoted {

@@ -45,6 +45,9 @@ func (b *fieldBuilder) param(pe *syntax.ParamExp, quoted bool) {
 			return
 		}
 	}
+	if sh.posix() && refusedParam(pe) {
+		sh.fatal(2, "Bad substitution")
+	}
 	if strings.HasPrefix(pe.Param.Value, rawParam) {
 		b.rawParam(rawText(pe.Param.Value, rawParam), quoted)
 		return

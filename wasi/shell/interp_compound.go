@@ -280,6 +280,10 @@ func (sh *shell) matches(text, s string, mode patternMode) bool {
 
 func (sh *shell) arithCommand(c *syntax.ArithmCmd) {
 	sh.line = int(c.Left.Line()) + sh.lineBase
+	if sh.posix() {
+		sh.evaluate("eval", "( ("+nodeText(c.X)+") )")
+		return
+	}
 	if sh.opts.xtrace {
 		sh.trace("((" + sh.arithText(c.X, false) + "))")
 	}

@@ -201,6 +201,18 @@ func (sh *shell) parse(src *source) {
 		if src.prompts {
 			sh.remember(text)
 		}
+		if sh.posix() {
+			if bad := asPOSIX(stmts); bad != nil {
+				sh.line = int(bad.pos.Line()) + sh.lineBase
+				sh.status = 2
+				sh.errorf("Syntax error: %s", bad.message)
+				src.ended, src.stopped = !src.prompts, true
+				if sh.nested > 0 {
+					sh.abandon(2, true)
+				}
+				continue
+			}
+		}
 		if sh.opts.noexec && !sh.interactive {
 			continue
 		}

@@ -74,7 +74,7 @@ func (e *testExpression) all() bool {
 		if w[0] == "!" {
 			return w[1] == ""
 		}
-		if !isUnaryTest(w[0]) {
+		if !e.isUnary(w[0]) {
 			if e.sh.posix() {
 				e.fail(w[0] + ": unexpected operator")
 			}
@@ -179,7 +179,7 @@ func (e *testExpression) primary() bool {
 		}
 		e.pos++
 		return ok
-	case isUnaryTest(w) && left >= 2:
+	case e.isUnary(w) && left >= 2:
 		e.pos += 2
 		return e.unary(w, e.words[e.pos-1])
 	}
@@ -187,8 +187,12 @@ func (e *testExpression) primary() bool {
 	return w != ""
 }
 
-func isUnaryTest(s string) bool {
-	return len(s) == 2 && s[0] == '-' && strings.IndexByte("abcdefghknoprstuvwxzGLNORS", s[1]) >= 0
+func (e *testExpression) isUnary(s string) bool {
+	letters := "abcdefghknoprstuvwxzGLNORS"
+	if e.sh.posix() {
+		letters = "bcdefghknprstuwxzGLOS"
+	}
+	return len(s) == 2 && s[0] == '-' && strings.IndexByte(letters, s[1]) >= 0
 }
 
 func isBinaryTest(s string) bool {

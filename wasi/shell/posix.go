@@ -1,0 +1,93 @@
+package shell
+
+import (
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// The parser reads bash's grammar for every shell. Under the names sh, ash and dash a command is looked through before it
+// runs: what neither dash nor busybox ash has in its grammar is a syntax error, or a plain word. What one of the two has
+// (slices and replacements, [[, &>, function, let) is left.
+
+// dialectError is what a POSIX shell refuses, and where.
+type dialectError struct {
+	pos     syntax.Pos
+	message string
+}
+
+// asPOSIX makes words of assignments that only bash has, and finds the first thing that is a syntax error.
+func asPOSIX(stmts []*syntax.Stmt) (bad *dialectError) {
+	refuse := func(n syntax.Node, message string) {
+		if bad == nil {
+			bad = &dialectError{n.Pos(), message}
+		}
+	}
+	const bracket = `"(" unexpected`
+	for _, s := range stmts {
+		syntax.Walk(s, func(n syntax.Node) bool {
+			switch n := n.(type) {
+			case *syntax.CallExpr:
+				plainAssigns(n)
+			case *syntax.Assign:
+				if n.Array != nil {
+					refuse(n, bracket)
+				}
+			case *syntax.ParamExp:
+				return false // a glob in ${x%@(a)} is text
+			case *syntax.ExtGlob:
+				refuse(n, bracket)
+			case *syntax.ForClause:
+				if _, arithmetic := n.Loop.(*syntax.CStyleLoop); arithmetic {
+					refuse(n, "Bad for loop variable")
+				} else if n.Select {
+					refuse(n, `"do" unexpected`)
+				}
+			case *syntax.FuncDecl:
+				if n.Name == nil || !validName(n.Name.Value) {
+					refuse(n, "Bad function name")
+				}
+			case *syntax.CaseItem:
+				if n.Op == syntax.Fallthrough || n.Op == syntax.Resume {
+					refuse(n, `"&" unexpected`)
+				}
+			case *syntax.BinaryCmd:
+				if n.Op == syntax.PipeAll {
+					refuse(n, `"&" unexpected`)
+				}
+			case *syntax.Redirect:
+				if n.Op == syntax.WordHdoc {
+					refuse(n, "redirection unexpected")
+				}
+			}
+			return bad == nil
+		})
+	}
+	return bad
+}
+
+// plainAssigns makes arguments of name[sub]=value and name+=value, from the first of them on.
+func plainAssigns(c *syntax.CallExpr) {
+	for i, a := range c.Assigns {
+		if a.Index == nil && !a.Append || a.Array != nil {
+			continue
+		}
+		var words []*syntax.Word
+		for _, a := range c.Assigns[i:] {
+			text := a.Name.Value
+			if a.Index != nil {
+				text += "[" + nodeText(a.Index) + "]"
+			}
+			w := &syntax.Word{Parts: []syntax.WordPart{&syntax.Lit{ValuePos: a.Pos(), ValueEnd: a.Pos(), Value: text + assignOp(a)}}}
+			if a.Value != nil {
+				w.Parts = append(w.Parts, a.Value.Parts...)
+			}
+			words = append(words, w)
+		}
+		c.Assigns, c.Args = c.Assigns[:i], append(words, c.Args...)
+		return
+	}
+}
+
+// refusedParam says whether ${…} is none that a POSIX shell has.
+func refusedParam(pe *syntax.ParamExp) bool {
+	return pe.Index != nil || pe.Excl || pe.Names != 0 || pe.Exp != nil && pe.Exp.Op >= syntax.UpperFirst
+}
