@@ -55,7 +55,7 @@ func (a *arithmetic) load(t arithTarget) int64 {
 		text, set = a.sh.get(t.name)
 	}
 	if !set {
-		if a.sh.opts.nounset {
+		if a.sh.opts.nounset && a.sh.bash {
 			a.sh.unbound(t.name)
 		}
 		return 0

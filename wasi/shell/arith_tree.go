@@ -201,7 +201,7 @@ func (sh *shell) arithVar(name string) (int64, bool) {
 		if strings.HasPrefix(name, rawArith) {
 			return 0, false
 		}
-		return 0, !sh.opts.nounset
+		return 0, !sh.opts.nounset || sh.posix()
 	}
 	return plainInteger(text)
 }

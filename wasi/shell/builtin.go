@@ -21,9 +21,11 @@ func isSpecialBuiltin(name string) bool {
 
 // bashBuiltins and posixBuiltins are the names that each dialect has.
 const (
-	posixBuiltins = " : . [ alias bg break cd command continue echo eval exec exit export false fg getopts hash jobs kill let " +
+	posixBuiltins = " : . [ alias bg break cd chdir command continue echo eval exec exit export false fg getopts hash jobs kill let " +
 		"local printf pwd read readonly return set shift source test times trap true type ulimit umask unalias unset wait [[ "
-	bashBuiltins = posixBuiltins + "builtin caller compgen complete compopt declare dirs disown enable help history logout mapfile popd " +
+	bashBuiltins = " : . [ alias bg break cd command continue echo eval exec exit export false fg getopts hash jobs kill let " +
+		"local printf pwd read readonly return set shift source test times trap true type ulimit umask unalias unset wait [[ " +
+		"builtin caller compgen complete compopt declare dirs disown enable help history logout mapfile popd " +
 		"pushd readarray shopt suspend typeset bind fc "
 )
 
@@ -33,7 +35,7 @@ func (sh *shell) builtin(name string) builtinFunc {
 		return nil
 	}
 	f := builtinFor(name)
-	if name == "[[" && sh.bash {
+	if (name == "[[" || name == "chdir") && sh.bash {
 		return nil
 	}
 	if f != nil && sh.posix() && !strings.Contains(posixBuiltins, " "+name+" ") {
@@ -56,7 +58,7 @@ func builtinFor(name string) builtinFunc {
 		return (*shell).test
 	case "[[":
 		return (*shell).doubleBracket
-	case "cd":
+	case "cd", "chdir":
 		return (*shell).cd
 	case "pwd":
 		return (*shell).pwd

@@ -104,12 +104,10 @@ func (sh *shell) commandBuiltin(args []string) int {
 	}
 	if brief || long {
 		if sh.posix() {
-			for _, name := range rest {
-				if !sh.describe("command", name, long, false) {
-					status = 127
-				}
+			if !sh.describe("command", rest[0], long, false) {
+				return 127
 			}
-			return status
+			return 0
 		}
 		found := false
 		for _, name := range rest {

@@ -87,6 +87,9 @@ func (sh *shell) returnBuiltin(args []string) int {
 	if len(args) > 0 {
 		n, ok := sh.number("return", args[0])
 		if !ok {
+			if sh.posix() {
+				return 2
+			}
 			n = 2
 		}
 		status = n & 0xff
@@ -102,6 +105,9 @@ func (sh *shell) leaveLoop(args []string) int {
 	if len(rest) > 0 {
 		var ok bool
 		if n, ok = sh.number(args[0], rest[0]); !ok {
+			if sh.posix() {
+				return 2
+			}
 			sh.abandon(128, true)
 		}
 		if len(rest) > 1 && sh.bash {
@@ -141,7 +147,7 @@ func (sh *shell) shift(args []string) int {
 	if len(rest) > 0 {
 		var ok bool
 		if n, ok = sh.number("shift", rest[0]); !ok {
-			return 1
+			return 1 + int(truth(sh.posix()))
 		}
 	}
 	if n < 0 || n > len(sh.params) {
@@ -161,7 +167,11 @@ func (sh *shell) eval(args []string) int {
 	if len(args) > 1 && len(args[1]) > 1 && args[1][0] == '-' && args[1] != "--" && sh.bash {
 		return sh.badOption("eval", args[1][:2])
 	}
-	text := strings.Join(skipDashes(args[1:]), " ")
+	args = args[1:]
+	if sh.bash {
+		args = skipDashes(args)
+	}
+	text := strings.Join(args, " ")
 	if strings.TrimSpace(text) == "" {
 		return 0
 	}
@@ -304,9 +314,13 @@ func (sh *shell) contents(f *kernel.File) (string, error) {
 
 // exec replaces the shell by a program, or makes redirections last.
 func (sh *shell) exec(args []string) int {
-	opts, rest, status := sh.optionsOf(args, "cl", "a")
-	if status != 0 {
-		return status
+	var opts map[byte]string
+	rest := skipDashes(args[1:])
+	if sh.bash {
+		var status int
+		if opts, rest, status = sh.optionsOf(args, "cl", "a"); status != 0 {
+			return status
+		}
 	}
 	if len(rest) == 0 {
 		sh.keepFiles = true
@@ -342,7 +356,7 @@ func (sh *shell) exec(args []string) int {
 		}
 		return status
 	}
-	status = 127
+	status := 127
 	switch {
 	case !isNotExist(err):
 		status = 126

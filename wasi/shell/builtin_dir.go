@@ -113,7 +113,7 @@ func (sh *shell) changeDir(dir string, physical bool) error {
 	target := sh.absolute(dir, physical)
 	files := sh.p.Files()
 	// What `..` goes out of must exist, though its name is only cut off.
-	if !physical && strings.Contains(dir, "..") {
+	if !physical && strings.Contains(dir, "..") && sh.bash {
 		if _, err := files.Stat(dir); err != nil {
 			if _, err := files.Stat(target); err != nil {
 				return err
@@ -130,9 +130,7 @@ func (sh *shell) changeDir(dir string, physical bool) error {
 	sh.logical = target
 	sh.assign("OLDPWD", old)
 	sh.assign("PWD", target)
-	if sh.bash {
-		sh.export("OLDPWD")
-	}
+	sh.export("OLDPWD")
 	return nil
 }
 

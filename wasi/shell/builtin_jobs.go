@@ -307,6 +307,9 @@ func (sh *shell) waitFor(id string, report func(pid, status int) int) int {
 	if strings.HasPrefix(id, "%") {
 		var err error
 		if j, err = sh.jobs.find(id); err != nil {
+			if sh.posix() {
+				return sh.misuse(2, "wait: No such job: %s", id)
+			}
 			sh.errorf("wait: %s: %s", id, err)
 			return 127
 		}

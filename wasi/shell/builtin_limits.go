@@ -10,7 +10,11 @@ import (
 )
 
 func (sh *shell) umask(args []string) int {
-	opts, rest, status := sh.optionsOf(args, "Sp", "")
+	flags := "Sp"
+	if sh.posix() {
+		flags = "S"
+	}
+	opts, rest, status := sh.optionsOf(args, flags, "")
 	if status != 0 {
 		return status
 	}
@@ -203,6 +207,9 @@ func (sh *shell) ulimit(args []string) int {
 			}
 		}
 		rest = rest[1:]
+	}
+	if len(rest) > 1 && sh.posix() {
+		return sh.misuse(2, "ulimit: too many arguments")
 	}
 	if all {
 		for _, l := range limitTable {

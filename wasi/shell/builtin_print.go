@@ -34,7 +34,7 @@ func (sh *shell) echo(args []string) int {
 			sh.out = append(sh.out, ' ')
 		}
 		if escapes {
-			text, stop := unescapeANSI(a, ansiEcho, sh.utf8)
+			text, stop := unescapeANSI(a, sh.style(ansiEcho), sh.utf8)
 			sh.put(text)
 			if stop {
 				return 0
@@ -154,7 +154,7 @@ func (f *formatter) once() {
 					}
 				}
 			}
-			text, _ := unescapeANSI(s[i:end], ansiPrintf, f.sh.utf8)
+			text, _ := unescapeANSI(s[i:end], f.sh.style(ansiPrintf), f.sh.utf8)
 			f.out = append(f.out, text...)
 			i = end
 		case s[i] == '%':
@@ -250,7 +250,7 @@ flags:
 		f.text(d, text)
 	case 'b':
 		text, _ := f.next()
-		text, stop := unescapeANSI(text, ansiB, f.sh.utf8)
+		text, stop := unescapeANSI(text, f.sh.style(ansiB), f.sh.utf8)
 		f.text(d, text)
 		f.stop = stop
 	case 'q', 'Q':

@@ -166,7 +166,7 @@ func (sh *shell) readText(f *kernel.File, o readOptions) (text []byte, escaped [
 		if c == o.delim && !o.noDelim {
 			return text, escaped, 0
 		}
-		if c == 0 && sh.bash {
+		if c == 0 {
 			continue
 		}
 		text, escaped = append(text, c), append(escaped, false)
@@ -437,7 +437,7 @@ func (sh *shell) getopts(args []string) int {
 		index = int(n)
 	}
 	st := sh.getopt
-	if st.index != index || st.offset == 0 {
+	if st.index != index && !(sh.posix() && st.offset > 1 && st.index+1 == index) || st.offset == 0 {
 		st = getoptState{index, 1}
 	}
 	finish := func(opt string) int {
@@ -445,7 +445,11 @@ func (sh *shell) getopts(args []string) int {
 			st.index++
 			st.offset = 1
 		}
-		sh.assign("OPTIND", strconv.Itoa(st.index))
+		next := st.index
+		if sh.posix() && st.offset > 1 {
+			next++
+		}
+		sh.assign("OPTIND", strconv.Itoa(next))
 		sh.getopt = st
 		sh.assign(name, opt)
 		return 0

@@ -74,6 +74,10 @@ func (sh *shell) set(args []string) int {
 func (sh *shell) setParams(params []string) {
 	sh.params = params
 	sh.paramsSet = true
+	if sh.posix() {
+		sh.assign("OPTIND", "1")
+		sh.getopt = getoptState{}
+	}
 }
 
 // listOptions is `set -o`, or `set +o` as commands.

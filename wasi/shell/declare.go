@@ -194,6 +194,10 @@ func (sh *shell) declFlags(command string, opts []string) (f declFlags, ok bool)
 
 // declare does the work of all declaration commands.
 func (sh *shell) declare(command string, opts []string, items []declared) int {
+	if command == "local" && sh.posix() && len(opts) > 0 && opts[0] != "--" {
+		sh.errorf("local: %s: bad variable name", opts[0])
+		return 2
+	}
 	f, ok := sh.declFlags(command, opts)
 	if !ok {
 		return 2
@@ -445,6 +449,9 @@ func (sh *shell) declaration(name string, v *variable) string {
 func (sh *shell) listDeclared(command string, f declFlags) {
 	if (command == "declare" || command == "typeset") && f.set == 0 && !f.array && !f.assoc && !f.print {
 		sh.listVariables()
+		return
+	}
+	if command == "local" && sh.posix() {
 		return
 	}
 	for _, name := range sh.sortedNames() {

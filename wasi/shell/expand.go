@@ -235,7 +235,7 @@ func (b *fieldBuilder) addList(elems []string, star, quoted bool) {
 	switch {
 	case quoted && (star || !b.split):
 		sep := " "
-		if star {
+		if star || sh.posix() {
 			sep = sh.ifs.join
 		}
 		if star || len(elems) > 0 {
@@ -296,6 +296,9 @@ func (b *fieldBuilder) parts(parts []syntax.WordPart, quoted bool) {
 		case *syntax.DblQuoted:
 			if len(part.Parts) == 0 && !quoted {
 				b.addQuoted("")
+			}
+			if part.Dollar && b.sh.posix() {
+				b.addQuoted("$")
 			}
 			split := b.litText
 			b.litText = false

@@ -204,7 +204,7 @@ func (sh *shell) paramValue(name string, index syntax.ArithmExpr) paramValue {
 	switch name {
 	case "@", "*":
 		v.list, v.star, v.elems = true, name == "*", sh.params
-		v.set = len(v.elems) > 0
+		v.set = len(v.elems) > 0 || sh.posix()
 		return v
 	}
 	v.str, v.set = sh.parameter(name)
@@ -258,7 +258,7 @@ func (sh *shell) parameter(name string) (string, bool) {
 		case '@', '*':
 			return strings.Join(sh.params, " "), len(sh.params) > 0
 		}
-	case name == "_":
+	case name == "_" && sh.bash:
 		return sh.lastArg, true
 	}
 	return sh.get(name)

@@ -281,7 +281,7 @@ func (sh *shell) matches(text, s string, mode patternMode) bool {
 func (sh *shell) arithCommand(c *syntax.ArithmCmd) {
 	sh.line = int(c.Left.Line()) + sh.lineBase
 	if sh.posix() {
-		sh.evaluate("eval", "( ("+nodeText(c.X)+") )")
+		sh.evaluate("eval", "(\n(\n"+nodeText(c.X)+"\n)\n)")
 		return
 	}
 	if sh.opts.xtrace {

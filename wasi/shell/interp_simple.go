@@ -20,7 +20,12 @@ func (sh *shell) call(c *syntax.CallExpr, redirs []*syntax.Redirect) {
 	sh.note(c)
 	var args []string
 	if len(c.Args) > 0 {
-		args = sh.words(c.Args)
+		if args = nil; sh.posix() && len(c.Args) > 1 {
+			args = sh.declarationWords(c.Args)
+		}
+		if args == nil {
+			args = sh.words(c.Args)
+		}
 	}
 	if sh.traps.debug != "" {
 		sh.runDebugTrap()
@@ -97,6 +102,9 @@ func (sh *shell) invoke(c *syntax.CallExpr, args []string, tail bool) {
 	if (sh.posix() || sh.opts.posix) && isSpecialBuiltin(name) {
 		for _, a := range c.Assigns {
 			sh.assignment(a)
+			if name == "exec" {
+				sh.export(a.Name.Value)
+			}
 		}
 		if sh.opts.xtrace && len(c.Assigns) > 0 {
 			sh.traceCall(c, args)

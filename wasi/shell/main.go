@@ -88,8 +88,8 @@ func (sh *shell) importEnvironment(env []string) {
 	if pwd, ok := sh.get("PWD"); !ok || !sh.sameDirectory(pwd, cwd) {
 		set("PWD", cwd)
 	}
+	sh.export("PWD")
 	if sh.bash {
-		sh.export("PWD")
 		sh.bashVariables(set)
 	} else {
 		if _, ok := sh.get("PS1"); !ok {

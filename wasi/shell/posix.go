@@ -1,6 +1,8 @@
 package shell
 
 import (
+	"strings"
+
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -90,4 +92,28 @@ func plainAssigns(c *syntax.CallExpr) {
 // refusedParam says whether ${…} is none that a POSIX shell has.
 func refusedParam(pe *syntax.ParamExp) bool {
 	return pe.Index != nil || pe.Excl || pe.Names != 0 || pe.Exp != nil && pe.Exp.Op >= syntax.UpperFirst
+}
+
+// declarationWords expands a command that declares variables though the parser did not see it: its name came out of an
+// expansion, or follows `command`. Values are not split then. It is nil for any other command.
+func (sh *shell) declarationWords(words []*syntax.Word) []string {
+	if lit := words[0].Lit(); lit != "" && lit != "command" {
+		return nil
+	}
+	args := sh.words(words[:1])
+	rest := words[1:]
+	for len(args) > 0 && args[len(args)-1] == "command" && len(rest) > 1 {
+		args, rest = append(args, sh.words(rest[:1])...), rest[1:]
+	}
+	declares := len(args) > 0 && strings.Contains(" export readonly local ", " "+args[len(args)-1]+" ")
+	for _, w := range rest {
+		if lit, ok := w.Parts[0].(*syntax.Lit); ok && declares {
+			if name, _, assigns := strings.Cut(lit.Value, "="); assigns && validName(name) {
+				args = append(args, sh.value(w))
+				continue
+			}
+		}
+		args = append(args, sh.words([]*syntax.Word{w})...)
+	}
+	return args
 }

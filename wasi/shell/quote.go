@@ -138,6 +138,8 @@ const (
 	ansiEcho                    // echo -e: octal is \0nnn, \c ends
 	ansiPrintf                  // the format of printf: octal is \nnn
 	ansiB                       // printf %b: both octals, \c ends
+
+	ansiPOSIX ansiStyle = 8 // with one of these: as dash has it, without \u and with \nnn everywhere
 )
 
 // unescapeANSI replaces backslash escapes; stop says that \c was met, which ends all output.
@@ -145,6 +147,8 @@ func unescapeANSI(s string, style ansiStyle, isUTF8 bool) (text string, stop boo
 	if strings.IndexByte(s, '\\') < 0 {
 		return s, false
 	}
+	dash := style&ansiPOSIX != 0
+	style &^= ansiPOSIX
 	out := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' || i+1 >= len(s) {
@@ -181,7 +185,7 @@ func unescapeANSI(s string, style ansiStyle, isUTF8 bool) (text string, stop boo
 			digits := 3
 			if c == '0' && (style == ansiEcho || style == ansiB) {
 				digits = 4
-			} else if style == ansiEcho {
+			} else if style == ansiEcho && !dash {
 				out = append(out, '\\', c)
 				continue
 			}
@@ -200,6 +204,10 @@ func unescapeANSI(s string, style ansiStyle, isUTF8 bool) (text string, stop boo
 			most := 4
 			if c == 'U' {
 				most = 8
+			}
+			if dash {
+				out = append(out, '\\', c)
+				continue
 			}
 			n, used := digitsOf(s[i+1:], 16, most)
 			if used == 0 {
@@ -240,6 +248,14 @@ func unescapeANSI(s string, style ansiStyle, isUTF8 bool) (text string, stop boo
 		}
 	}
 	return string(out), false
+}
+
+// style is that of echo or printf in the dialect of the shell.
+func (sh *shell) style(s ansiStyle) ansiStyle {
+	if sh.posix() {
+		return s | ansiPOSIX
+	}
+	return s
 }
 
 // digitsOf reads up to most digits of a base.

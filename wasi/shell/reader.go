@@ -174,6 +174,9 @@ func (sh *shell) parse(src *source) {
 				src.ended = true
 			}
 			src.stopped = true
+			if sh.posix() && sh.nested > 0 && sh.trapStatus < 0 {
+				sh.abandon(2, true)
+			}
 			continue
 		}
 		if parser.Incomplete() {

@@ -157,6 +157,9 @@ func (sh *shell) redirectTarget(r *syntax.Redirect, variable string) (file *kern
 			return nil, false, true, true
 		}
 		number := strings.TrimSuffix(word, "-")
+		if number != word && sh.posix() {
+			sh.fatal(2, "Syntax error: Bad fd number")
+		}
 		if n, err := strconv.Atoi(number); err == nil {
 			f, err := sh.p.FDs().Get(n)
 			if err != nil {

@@ -246,7 +246,7 @@ func (sh *shell) unset(name string) bool {
 	switch {
 	case v.temp && v.depth > 0 && sh.bash:
 		sh.revealSaved(name, v.depth)
-	case v.depth > 0 && v.depth == len(sh.frames):
+	case v.depth > 0 && (v.depth == len(sh.frames) || sh.posix()):
 		// A local of the running function stays local without a value.
 		t.vars[name] = &variable{depth: v.depth, owner: t, gen: t.gen.Load()}
 	case v.depth > 0:
@@ -324,7 +324,8 @@ func (sh *shell) loadLocale() {
 		}
 	}
 	upper := strings.ToUpper(locale)
-	sh.utf8 = strings.HasSuffix(upper, "UTF-8") || strings.HasSuffix(upper, "UTF8")
+	// dash and Debian's busybox count bytes in every locale.
+	sh.utf8 = sh.bash && (strings.HasSuffix(upper, "UTF-8") || strings.HasSuffix(upper, "UTF8"))
 }
 
 // environ is the environment for a program: the exported variables that have a value.
