@@ -18,6 +18,7 @@ import (
 
 	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/offload/native"
+	"github.com/sockerless/sockerless/simulators/aws/ecr"
 	"github.com/sockerless/sockerless/simulators/aws/ecs"
 	"github.com/sockerless/sockerless/simulators/aws/sts"
 	"github.com/sockerless/sockerless/simulators/aws/wire"
@@ -51,6 +52,7 @@ type Simulator struct {
 	serving  sync.WaitGroup
 	services atomic.Pointer[map[string]*wire.Service] // by the name in signatures; nil while it starts
 	registry *registry.Registry
+	images   atomic.Pointer[ecr.ECR] // nil while it starts
 	machine  *machine.Machine
 	ecs      *ecs.ECS
 	state    state.Store
@@ -84,12 +86,17 @@ func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err
 	if err != nil {
 		return s, err
 	}
-	s.ecs, err = ecs.Open(ecs.Config{Account: Account, State: s.state, Machine: s.machine, Faults: &s.faults, Now: s.now, Log: config.Log})
+	images, err := ecr.Open(ecr.Config{Account: Account, Host: s.Host(), Data: s.registry, State: s.state, Now: s.now})
+	if err != nil {
+		return s, err
+	}
+	s.images.Store(images)
+	s.ecs, err = ecs.Open(ecs.Config{Account: Account, State: s.state, Machine: s.machine, Images: images, Faults: &s.faults, Now: s.now, Log: config.Log})
 	if err != nil {
 		return s, err
 	}
 	services := map[string]*wire.Service{}
-	for _, service := range []*wire.Service{sts.New(Account), s.ecs.Service()} {
+	for _, service := range []*wire.Service{sts.New(Account), images.Service(), s.ecs.Service()} {
 		services[service.Name] = service
 	}
 	s.services.Store(&services)
@@ -136,7 +143,12 @@ const mostBody = 64 << 20
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case within(r.URL.Path, "/v2"):
-		s.registry.ServeHTTP(w, r)
+		images := s.images.Load()
+		if images == nil {
+			http.Error(w, "the simulator starts", http.StatusServiceUnavailable)
+			return
+		}
+		images.ServeHTTP(w, r)
 		return
 	case within(r.URL.Path, "/_simulator"):
 		s.admin(w, r)

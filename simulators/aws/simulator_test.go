@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,15 +14,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -164,7 +168,20 @@ func (c *cloud) push(repository string) (reference string) {
 		c.t.Fatal(err)
 	}
 	reference = c.Host() + "/" + repository + ":latest"
-	if err := remote.Write(must(name.ParseReference(reference)), img); err != nil {
+	client := ecr.NewFromConfig(c.client("secret"))
+	if _, err := client.CreateRepository(c.t.Context(), &ecr.CreateRepositoryInput{RepositoryName: &repository}); err != nil {
+		c.t.Fatal(err)
+	}
+	token := must(client.GetAuthorizationToken(c.t.Context(), &ecr.GetAuthorizationTokenInput{})).AuthorizationData[0].AuthorizationToken
+	user, password, _ := strings.Cut(string(must(base64.StdEncoding.DecodeString(*token))), ":")
+	login := remote.WithAuth(authn.FromConfig(authn.AuthConfig{Username: user, Password: password}))
+	if err := remote.Write(must(name.ParseReference(reference)), img); err == nil {
+		c.t.Error("an image was pushed without a token")
+	}
+	if err := remote.Write(must(name.ParseReference(c.Host()+"/none:latest")), img, login); err == nil {
+		c.t.Error("an image was pushed to a repository that is not there")
+	}
+	if err := remote.Write(must(name.ParseReference(reference)), img, login); err != nil {
 		c.t.Fatal(err)
 	}
 	return reference

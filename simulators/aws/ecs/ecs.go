@@ -22,10 +22,17 @@ type Config struct {
 	Account string
 	State   state.Store
 	Machine *machine.Machine
+	Images  Images
 	Logs    Logs
 	Faults  *faults.Set
 	Now     func() time.Time
 	Log     *slog.Logger
+}
+
+// Images is where a task's image is pulled from.
+type Images interface {
+	// Token is for a pull.
+	Token(ctx context.Context) (user, password string, err error)
 }
 
 // Logs takes what tasks write, as the log driver awslogs gives it to CloudWatch Logs.

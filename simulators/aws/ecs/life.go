@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/registry"
 
 	"github.com/sockerless/sockerless/runtime"
 	"github.com/sockerless/sockerless/simulators/internal/faults"
@@ -85,7 +86,12 @@ func (e *ECS) begin(t *task) error {
 	if r, hit := e.config.Faults.Hit(faults.Pull, "ecs", "task"); hit {
 		return &startError{"CannotPullContainerError", reason(r.Code, "failed to pull image "+image+": the registry refuses it")}
 	}
-	if err := e.config.Machine.ImagePull(e.ctx, runtime.PullOptions{Reference: image}); err != nil {
+	user, password, err := e.config.Images.Token(e.ctx)
+	if err != nil {
+		return err
+	}
+	pull := runtime.PullOptions{Reference: image, Auth: &registry.AuthConfig{Username: user, Password: password}}
+	if err := e.config.Machine.ImagePull(e.ctx, pull); err != nil {
 		return &startError{"CannotPullContainerError", "pull image manifest has been retried 1 time(s): failed to resolve ref " + image + ": " + err.Error()}
 	}
 	if _, err := e.to(t.ID, activating); err != nil {
@@ -100,7 +106,7 @@ func (e *ECS) begin(t *task) error {
 	if err := e.config.Machine.ContainerStart(e.ctx, t.ID, runtime.StartOptions{}); err != nil && !errdefs.IsNotModified(err) {
 		return &startError{"CannotStartContainerError", err.Error()}
 	}
-	_, err := e.change(t.ID, func(t *task) {
+	_, err = e.change(t.ID, func(t *task) {
 		t.LastStatus, t.StartedAt = aws.String(running), aws.Time(e.config.Now())
 		for i := range t.Containers {
 			t.Containers[i].LastStatus, t.Containers[i].RuntimeId = aws.String(running), aws.String(t.ID)
@@ -140,6 +146,7 @@ func (e *ECS) create(t *task, d definition) error {
 	}
 	host := &container.HostConfig{ReadonlyRootfs: aws.ToBool(c.ReadonlyRootFilesystem)}
 	host.Memory, host.NanoCPUs = size(t)
+	host.ExtraHosts = []string{"host.docker.internal:host-gateway"} // the internet of a simulated cloud is this machine
 	for _, u := range c.Ulimits {
 		host.Ulimits = append(host.Ulimits, &container.Ulimit{Name: string(u.Name), Soft: int64(u.SoftLimit), Hard: int64(u.HardLimit)})
 	}
