@@ -190,6 +190,11 @@ func (e *EndedError) Error() string {
 	return fmt.Sprintf("the task on %s has ended: %s", e.Backend, strings.Join(why, ", "))
 }
 
+// Unknown tells that nobody knows how the container's process ended: the platform has a word for the end of the task, and no code.
+func (e *EndedError) Unknown() bool {
+	return e.Status.ExitCode == nil && (e.Status.Code != "" || e.Status.State == Missing)
+}
+
 // Unwrap is the error's class: another backend may have the room that this one had not.
 func (e *EndedError) Unwrap() error {
 	if e.Status.NoRoom {

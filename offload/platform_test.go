@@ -181,7 +181,8 @@ func (p *platform) end(task *fakeTask, s Status) {
 // crash ends all tasks as the loss of a machine does.
 func (p *platform) crash() {
 	for _, task := range p.all() {
-		p.end(task, Status{Code: "HostLost", Reason: "the machine is gone"})
+		killed := 137
+		p.end(task, Status{Code: "HostLost", Reason: "the machine is gone", ExitCode: &killed})
 	}
 }
 

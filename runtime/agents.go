@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -277,16 +278,26 @@ func (e *Engine) agentGone(l *link) {
 			e.log.Warn("the agent of a container is gone", "container", c.id, "error", why)
 		}
 		e.loseExecs(c, l)
-		e.lost(c, r, why)
+		e.lost(c, r, lostCode(l.Err()), why)
 	}
 }
 
+// lostCode is the exit code of a container whose agent is gone: that of a kill, or 125 where the platform cannot tell how its
+// task ended.
+func lostCode(why error) int {
+	var unknown interface{ Unknown() bool }
+	if errors.As(why, &unknown) && unknown.Unknown() {
+		return 125
+	}
+	return 128 + sigKill
+}
+
 // lost ends the run of a container whose agent is gone.
-func (e *Engine) lost(c *container, r *record, why string) {
+func (e *Engine) lost(c *container, r *record, code int, why string) {
 	if !r.running() {
 		return
 	}
-	exit := exit{code: 128 + sigKill, at: time.Now().UTC(), why: why}
+	exit := exit{code: code, at: time.Now().UTC(), why: why}
 	if err := e.exited(c, r.Agent, r.Run, exit); err != nil {
 		e.log.Error("store an exit", "container", c.id, "error", err)
 	}

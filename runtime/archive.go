@@ -24,6 +24,9 @@ import (
 
 // files returns the agent that has a container's files open; one that does not run is opened first.
 func (e *Engine) files(ctx context.Context, c *container) (*link, error) {
+	if err := e.kept(c); err != nil {
+		return nil, err
+	}
 	if l := e.execAgent(c); l != nil {
 		return l, nil
 	}
@@ -34,6 +37,9 @@ func (e *Engine) files(ctx context.Context, c *container) (*link, error) {
 	}
 	if c.isRemoving() {
 		return nil, notFound("No such container: %s", c.id)
+	}
+	if err := e.kept(c); err != nil {
+		return nil, err
 	}
 	e.releaseRun(c)
 	d, err := e.definition(c)

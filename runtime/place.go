@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/mount"
 
 	"github.com/sockerless/sockerless/agent"
@@ -72,6 +73,17 @@ func (e *Engine) home(c *container, r *record) string {
 		return ""
 	}
 	return r.TwinBackend
+}
+
+// kept refuses what needs the files of a container whose task has ended on a platform that keeps none.
+func (e *Engine) kept(c *container) error {
+	r := c.record()
+	b := e.backend(e.home(c, r))
+	if r.Run == 0 || r.running() || b == nil || !b.Limits().NoRestart {
+		return nil
+	}
+	return errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf(
+		"the files of container %.12s are gone with its task on %s: it cannot be started again nor copied from; create another one", c.id, b.Name()))
 }
 
 // checkPlace refuses, before it is made, a container that the policy does not allow, or that none of its backends can run.

@@ -45,9 +45,10 @@ func (e *Engine) recover(ctx context.Context) error {
 		switch {
 		case !r.running():
 		case e.agentOf(r) == nil:
-			e.lost(c, r, e.fate(c, r))
+			code, why := e.fate(c, r)
+			e.lost(c, r, code, why)
 		case alive[c.id] != r.Run && r.StartedAt.Before(e.started):
-			e.lost(c, r, "its exit was not recorded")
+			e.lost(c, r, lostCode(nil), "its exit was not recorded")
 		}
 	}
 	e.rejoin()
@@ -215,16 +216,16 @@ func (c *container) restartDue() bool {
 }
 
 // fate is how a container's task ended while there was no server, as far as its backend knows.
-func (e *Engine) fate(c *container, r *record) string {
+func (e *Engine) fate(c *container, r *record) (code int, why string) {
 	b := e.backend(r.Home)
 	if b == nil {
-		return "its backend " + r.Home + " is not configured any more"
+		return lostCode(nil), "its backend " + r.Home + " is not configured any more"
 	}
-	why := "its " + b.Name() + " agent ended while the server was down"
+	code, why = lostCode(nil), "its "+b.Name()+" agent ended while the server was down"
 	if known, ok := b.(interface{ Fate(string) error }); ok {
 		if err := known.Fate(c.id); err != nil {
-			why += ": " + err.Error()
+			code, why = lostCode(err), why+": "+err.Error()
 		}
 	}
-	return why
+	return code, why
 }

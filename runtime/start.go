@@ -50,6 +50,9 @@ func (c *container) isRemoving() bool {
 // start runs a container's first process. c.op is held.
 func (e *Engine) start(ctx context.Context, c *container, byPolicy bool) error {
 	c.cancelRestart()
+	if err := e.kept(c); err != nil {
+		return err
+	}
 	e.releaseRun(c)
 	d, err := e.definition(c)
 	if err != nil {

@@ -2,8 +2,10 @@ package runtimetest
 
 import (
 	"io"
+	"strings"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/sockerless/sockerless/runtime"
@@ -61,7 +63,11 @@ func follow(t *testing.T, dir string, m Machine) {
 func startedAgain(t *testing.T, dir string, m Machine) {
 	s := Open(t, dir, m.Backend(t))
 	id := s.Create("", container.Config{Cmd: []string{"echo", "run"}}, container.HostConfig{})
-	for range 3 {
+	runs := 3
+	if s.backend.Limits().NoRestart {
+		runs = 1
+	}
+	for range runs {
 		session := s.Attach(id, runtime.AttachOptions{Stream: true, Stdout: true})
 		w := s.Waiting(id, container.WaitConditionNextExit)
 		s.Start(id)
@@ -71,7 +77,16 @@ func startedAgain(t *testing.T, dir string, m Machine) {
 			t.Errorf("attached: %q", session.String(1))
 		}
 	}
-	if o := s.Log(id, runtime.LogsOptions{Stdout: true, Tail: -1}); o.String(1) != "run\nrun\nrun\n" {
+	if o := s.Log(id, runtime.LogsOptions{Stdout: true, Tail: -1}); o.String(1) != strings.Repeat("run\n", runs) {
 		t.Errorf("log: %q", o.String(1))
+	}
+	if runs > 1 {
+		return
+	}
+	if err := s.ContainerStart(s.Ctx(), id, runtime.StartOptions{}); !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), "cannot be started again") {
+		t.Errorf("its files are gone, and it is started again: %v", err)
+	}
+	if _, err := s.ContainerStatPath(s.Ctx(), id, "/"); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("its files are gone, and looked at: %v", err)
 	}
 }

@@ -106,6 +106,9 @@ func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err
 // Host is where it listens: host:port.
 func (s *Simulator) Host() string { return s.listener.Addr().String() }
 
+// Machine is where tasks run.
+func (s *Simulator) Machine() *machine.Machine { return s.machine }
+
 // Close lets go of the tasks, which go on, and ends the service.
 func (s *Simulator) Close(ctx context.Context) error {
 	errs := []error{s.server.Close(), s.listener.Close()}

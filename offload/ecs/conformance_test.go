@@ -1,0 +1,341 @@
+//go:build linux
+
+package ecs_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/sockerless/sockerless/agent/reach"
+	"github.com/sockerless/sockerless/offload"
+	"github.com/sockerless/sockerless/offload/ecs"
+	"github.com/sockerless/sockerless/offload/native"
+	"github.com/sockerless/sockerless/offload/plugin"
+	"github.com/sockerless/sockerless/runtime"
+	"github.com/sockerless/sockerless/runtime/runtimetest"
+	"github.com/sockerless/sockerless/simulators/aws"
+	"github.com/sockerless/sockerless/store/image"
+	"github.com/sockerless/sockerless/store/state"
+)
+
+// program is the agent, and source where the server pulls the image of the tests from; both are made once.
+var program, source string
+
+// The test binary is the driver's program, and the first stage of a simulator's containers.
+func TestMain(m *testing.M) {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "native-init":
+		os.Exit(native.Init())
+	case len(os.Args) > 1 && os.Args[1] == "driver":
+		if err := plugin.Serve(context.Background(), os.Stdin, ecs.New); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	code, err := testMain(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func testMain(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "agent")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "sockerless-agent")
+	build := exec.Command("go", "build", "-o", program, "../../agent/sockerless-agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("build the agent: %w\n%s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	images := http.Server{Handler: registry.New(registry.Logger(log.New(io.Discard, "", 0))), ReadHeaderTimeout: time.Minute}
+	go func() { _ = images.Serve(l) }() // ends with Close
+	defer images.Close()
+	source = l.Addr().String() + "/busybox:latest"
+	if err := pushBusybox(source); err != nil {
+		return 0, err
+	}
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "AKTEST", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"} {
+		if err := os.Setenv(name, value); err != nil {
+			return 0, err
+		}
+	}
+	return m.Run(), nil
+}
+
+// pushBusybox makes an image of the machine's static busybox.
+func pushBusybox(reference string) error {
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		return fmt.Errorf("busybox is missing: `make tools` installs it (Debian's busybox-static)")
+	}
+	text, err := os.ReadFile(busybox)
+	if err != nil {
+		return err
+	}
+	var files bytes.Buffer
+	w := tar.NewWriter(&files)
+	add := func(h tar.Header, content string) {
+		h.Size = int64(len(content))
+		if err == nil {
+			err = w.WriteHeader(&h)
+		}
+		if err == nil {
+			_, err = io.WriteString(w, content)
+		}
+	}
+	for _, dir := range []string{"bin/", "dev/", "etc/", "proc/", "root/", "sys/"} {
+		add(tar.Header{Name: dir, Typeflag: tar.TypeDir, Mode: 0o755}, "")
+	}
+	add(tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, "")
+	add(tar.Header{Name: "etc/passwd", Mode: 0o644}, "root:x:0:0:root:/root:/bin/sh\n")
+	add(tar.Header{Name: "bin/busybox", Mode: 0o755}, string(text))
+	for _, applet := range []string{"cat", "echo", "env", "false", "head", "ls", "seq", "sh", "sha256sum", "sleep", "true", "yes"} {
+		add(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777}, "")
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return err
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil })
+	if err != nil {
+		return err
+	}
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return err
+	}
+	file = file.DeepCopy()
+	file.OS, file.Architecture = "linux", "amd64"
+	file.Config = v1.Config{Cmd: []string{"sh"}, Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}
+	if img, err = mutate.ConfigFile(img, file); err != nil {
+		return err
+	}
+	ref, err := name.ParseReference(reference, name.Insecure)
+	if err != nil {
+		return err
+	}
+	return remote.Write(ref, img)
+}
+
+// cloud is a simulator with the tasks of one instance, and the address where their agents find the server.
+type cloud struct {
+	t         *testing.T
+	dataDir   string
+	sockets   string
+	simulator *aws.Simulator
+	images    *image.Store // of the server that runs now
+	url       string
+	authority *reach.Authority
+	gate      atomic.Pointer[reach.Gate]
+}
+
+func newCloud(t *testing.T, dataDir string) *cloud {
+	t.Helper()
+	sockets, err := os.MkdirTemp("", "ecs") // short: sockets live in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cloud{t: t, dataDir: dataDir, sockets: sockets}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.simulator, err = aws.Open(t.Context(), aws.Config{
+		DataDir: filepath.Join(dataDir, "aws"), RuntimeDir: filepath.Join(sockets, "r"), Native: native.Config{Executable: self, Arguments: []string{"native-init"}},
+		Agent: func(string) (offload.AgentProgram, error) { return offload.AgentProgram{Path: program}, nil },
+		Keys:  map[string]string{"AKTEST": "secret"}, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Crash()
+		if err := c.simulator.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(sockets); err != nil {
+			t.Error(err)
+		}
+	})
+	c.serveGate()
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint("http://"+c.simulator.Host()),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("AKTEST", "secret", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := awsecs.NewFromConfig(cfg).CreateCluster(t.Context(), &awsecs.CreateClusterInput{}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// serveGate listens where the simulator's tasks get, for one server after the other.
+func (c *cloud) serveGate() {
+	c.t.Helper()
+	const host = "host.docker.internal"
+	var err error
+	if c.authority, err = reach.NewAuthority(time.Hour); err != nil {
+		c.t.Fatal(err)
+	}
+	certificate, err := c.authority.Gate(host, time.Hour)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	c.url = "https://" + net.JoinHostPort(host, port)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if gate := c.gate.Load(); gate != nil {
+				gate.ServeHTTP(w, r)
+				return
+			}
+			http.Error(w, "the server is away", http.StatusServiceUnavailable)
+		})}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(l)
+	}()
+	c.t.Cleanup(func() {
+		_ = server.Close()
+		<-served
+	})
+}
+
+// Save writes an image of the server that runs now.
+func (c *cloud) Save(ctx context.Context, id digest.Digest, w io.Writer) error {
+	return c.images.Save(ctx, id, w)
+}
+
+// Image pulls the image of the tests.
+func (c *cloud) Image(t *testing.T, images *image.Store) string {
+	t.Helper()
+	img, err := images.Pull(t.Context(), image.PullOptions{Reference: source})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.images = images
+	return img.RepoTags[0]
+}
+
+// Backend opens the backend, with its driver in a process of its own.
+func (c *cloud) Backend(t *testing.T) runtime.Backend {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	driver, err := plugin.New(t.Context(), plugin.Config{
+		Program: []string{self, "driver"}, Type: "ecs", Sockets: filepath.Join(c.sockets, "d"), Images: c, Agents: map[string]string{"amd64": program}, Log: log,
+		Settings: plugin.ECS{Region: "eu-central-1", Endpoint: "http://" + c.simulator.Host(), Subnets: []string{"subnet-1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := state.Open(filepath.Join(c.dataDir, "intents"), state.Options{BallastSize: -1, MinFree: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, err := reach.NewGate(bytes.Repeat([]byte("s"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.gate.Store(gate)
+	return &backend{cloud: c, records: records, driver: driver, Backend: offload.NewBackend("ecs", driver, offload.Config{
+		State: records, Instance: "test", RuntimeDir: c.sockets, Gate: gate, GateURL: c.url, GateCA: c.authority.PEM(), Log: log})}
+}
+
+// backend closes what stands beneath it with itself: in a server that is the server's.
+type backend struct {
+	*offload.Backend
+	*cloud
+	records state.Store
+	driver  *plugin.Driver
+}
+
+func (b *backend) Close() error {
+	err := b.Backend.Close()
+	if gate := b.gate.Swap(nil); gate != nil {
+		_ = gate.Close()
+	}
+	for _, closeErr := range []error{b.driver.Close(), b.records.Close()} {
+		if err == nil {
+			err = closeErr
+		}
+	}
+	return err
+}
+
+// Crash kills all tasks as the loss of their machine does.
+func (c *cloud) Crash() {
+	ctx := context.WithoutCancel(c.t.Context())
+	machine := c.simulator.Machine()
+	list, err := machine.ContainerList(ctx, runtime.ListOptions{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, task := range list {
+		w, err := machine.ContainerWait(ctx, task.ID, "")
+		if err == nil {
+			_ = machine.ContainerKill(ctx, task.ID, "KILL") // it may have ended
+			_, err = w.Result(ctx)
+		}
+		if err != nil && !strings.Contains(err.Error(), "No such container") {
+			c.t.Error(err)
+		}
+	}
+}
+
+func TestConformance(t *testing.T) {
+	runtimetest.Run(t, func(t *testing.T, dataDir string) runtimetest.Machine { return newCloud(t, dataDir) })
+}
