@@ -45,7 +45,12 @@ func (b *Backend) connect(ctx context.Context, k *task) error {
 		}
 		return fmt.Errorf("connect to its agent: %w", err)
 	}
-	client, err := agent.Dial(ctx, target, b.config.Instance)
+	// A connection that breaks while the agent is greeted is not its end: only the platform tells that.
+	var client *agent.Client
+	err = b.reaching().try(ctx, func(ctx context.Context) (err error) {
+		client, err = agent.Dial(ctx, target, b.config.Instance)
+		return err
+	}, func(err error) (time.Duration, bool) { return 0, errdefs.IsUnavailable(err) })
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx) // it says more
@@ -105,8 +110,7 @@ func (s *sessions) dial(ctx context.Context) (net.Conn, error) {
 		}
 	}()
 	var conn net.Conn
-	reach := patience{tries: 1 << 30, first: 50 * time.Millisecond, cap: 5 * time.Second, clock: b.config.Clock, dice: b.calls.dice}
-	err := reach.try(ctx, func(ctx context.Context) (err error) {
+	err := b.reaching().try(ctx, func(ctx context.Context) (err error) {
 		conn, err = s.dialer.DialContext(ctx)
 		return err
 	}, func(err error) (time.Duration, bool) {
@@ -180,6 +184,11 @@ func (b *Backend) reach(ctx context.Context, h Handle) (net.Conn, error) {
 			"the platform has no way to it, and the server no address where agents dial back")
 	}
 	return b.config.Gate.Dial(ctx, h.Attempt)
+}
+
+// reaching is how an agent is tried to be reached: until the context ends.
+func (b *Backend) reaching() patience {
+	return patience{tries: 1 << 30, first: 50 * time.Millisecond, cap: 5 * time.Second, clock: b.config.Clock, dice: b.calls.dice}
 }
 
 // watchedConn tells when it ends, which may be the first sign of a task's end.
