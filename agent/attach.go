@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"google.golang.org/grpc/mem"
@@ -27,6 +28,11 @@ func (s *Server) Attach(stream agentpb.Agent_AttachServer) error {
 	if err != nil {
 		return err
 	}
+	at, err := begin(t, open) // before the caller does anything that makes output
+	if err != nil {
+		t.leave()
+		return err
+	}
 	if err := stream.Send(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Started{Started: &agentpb.Started{Pid: t.pid()}}}); err != nil {
 		t.leave()
 		return err
@@ -34,10 +40,13 @@ func (s *Server) Attach(stream agentpb.Agent_AttachServer) error {
 	out := &attachedStream{Agent_AttachServer: stream}
 	go input(out, t, open) // ends with the stream: Recv fails once this call has returned
 	var exit *agentpb.Exit
-	if t.spool != nil {
-		exit, err = sendSpool(out, t, open)
-	} else {
+	switch {
+	case t.spool == nil:
 		exit, err = sendLive(out, t)
+	case open.GetFollow():
+		exit, err = tellSpool(out, t, at)
+	default:
+		exit, err = sendSpool(out, t, at, open.GetOutput())
 	}
 	if err == nil {
 		err = out.last(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Exit{Exit: exit}})
@@ -175,16 +184,48 @@ func sendLive(stream agentpb.Agent_AttachServer, t *task) (*agentpb.Exit, error)
 	}
 }
 
-// sendSpool sends a container's output from an offset on, as it grows.
-func sendSpool(stream agentpb.Agent_AttachServer, t *task, open *agentpb.AttachOpen) (*agentpb.Exit, error) {
-	at := open.GetOffset()
-	if at < 0 {
-		end, err := t.spool.End()
+// begin is the offset from which on a caller wants a container's output; the output of an exec has none.
+func begin(t *task, open *agentpb.AttachOpen) (int64, error) {
+	if at := open.GetOffset(); at >= 0 || t.spool == nil {
+		return at, nil
+	}
+	end, err := t.spool.End()
+	return end, toStatus(err)
+}
+
+// often is how soon after one another a caller is told that the spool has grown: to tell it of each small write costs more than
+// the output itself.
+const often = time.Millisecond
+
+// tellSpool tells up to where the spool has grown, to a caller that reads it itself.
+func tellSpool(stream agentpb.Agent_AttachServer, t *task, at int64) (*agentpb.Exit, error) {
+	for {
+		if err := stream.SendMsg(&agentpb.AttachOutput{Output: &agentpb.AttachOutput_Data{Data: &agentpb.Output{Offset: at}}}); err != nil {
+			return nil, err
+		}
+		told := time.Now()
+		more, err := t.spool.Wait(stream.Context(), at)
 		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return t.exited(), nil
+		}
+		if early := often - time.Since(told); early > 0 {
+			select {
+			case <-time.After(early):
+			case <-stream.Context().Done():
+				return nil, stream.Context().Err()
+			}
+		}
+		if at, err = t.spool.End(); err != nil {
 			return nil, toStatus(err)
 		}
-		at = end
 	}
+}
+
+// sendSpool sends a container's output from an offset on, as it grows.
+func sendSpool(stream agentpb.Agent_AttachServer, t *task, at int64, output bool) (*agentpb.Exit, error) {
 	var reader *spool.Reader // opened at the first output: before that there may be no file
 	defer func() {
 		if reader != nil {
@@ -213,7 +254,7 @@ func sendSpool(stream agentpb.Agent_AttachServer, t *task, open *agentpb.AttachO
 				return nil, toStatus(err)
 			}
 			at = r.Next
-			if !open.GetOutput() {
+			if !output {
 				continue
 			}
 			data := buffers.Get(len(r.Data))

@@ -7,12 +7,14 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/containerd/errdefs"
 
 	"github.com/sockerless/sockerless/agent"
 	"github.com/sockerless/sockerless/agent/agentpb"
+	"github.com/sockerless/sockerless/agent/spool"
 )
 
 // host runs Go functions as processes; what it is not asked for in these tests panics by the nil interface.
@@ -153,6 +155,45 @@ func TestAttachReplaysTheSpoolFromAnOffset(t *testing.T) {
 	}
 	if second := start(t, c, 2, dir, "p"); second.GetOffset() != offsets[2] {
 		t.Fatalf("second run begins at %d, want %d", second.GetOffset(), offsets[2])
+	}
+}
+
+func TestFollowerIsToldUpToWhereTheSpoolHasGrown(t *testing.T) {
+	c := serve(t, func(p *process) int32 {
+		for range 100 {
+			p.print(agent.Stdout, "line\n")
+		}
+		return 42
+	})()
+	dir := filepath.Join(t.TempDir(), "c")
+	reply := start(t, c, 1, dir, "p")
+	follow := func(offset int64) []int64 {
+		s, err := c.Attach(t.Context(), &agentpb.AttachOpen{Container: "c", Offset: offset, Output: true, Follow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		stdout, stderr, told, exit := drain(t, s)
+		if len(stdout) > 0 || len(stderr) > 0 || exit.GetCode() != 42 {
+			t.Errorf("got %q, %q, %v", stdout, stderr, exit)
+		}
+		return told
+	}
+	told := follow(reply.GetOffset())
+	reader, err := spool.OpenReader(filepath.Join(dir, agent.SpoolName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	end, err := reader.End()
+	if err != nil || end == 0 {
+		t.Fatalf("the spool ends at %d, %v", end, err)
+	}
+	if told[0] != reply.GetOffset() || told[len(told)-1] != end || !slices.IsSorted(told) {
+		t.Errorf("told %v, of a spool from %d to %d", told, reply.GetOffset(), end)
+	}
+	if told := follow(-1); !slices.Equal(told, []int64{end}) {
+		t.Errorf("from now on: told %v, want %d", told, end)
 	}
 }
 

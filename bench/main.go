@@ -18,25 +18,26 @@ func main() {
 	rounds := flag.Int("rounds", 300, "repetitions of each call")
 	sleepers := flag.Int("sleepers", 1000, "sleeping containers to start")
 	only := flag.Bool("offload", false, "only what concerns native containers")
+	parts := flag.String("part", "", "only these parts of that, by comma: starts, execs, attach, promotions, script, once")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [-rounds N] [-sleepers N] [-offload] BINARY")
+		fmt.Fprintln(os.Stderr, "usage: bench [-rounds N] [-sleepers N] [-offload] [-part NAME,…] BINARY")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *rounds, *sleepers, *only); err != nil {
+	if err := run(flag.Arg(0), *rounds, *sleepers, *only, *parts); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(binary string, rounds, sleepers int, only bool) error {
+func run(binary string, rounds, sleepers int, only bool, parts string) error {
 	fmt.Printf("%-46s %10s %10s %10s\n", "", "min", "median", "p99")
-	if !only {
+	if !only && parts == "" {
 		if err := onServer(binary, func(s *server) error { return sandbox(s, rounds, sleepers) }); err != nil {
 			return err
 		}
 	}
-	return onServer(binary, func(s *server) error { return offload(s, max(rounds/10, 5)) })
+	return onServer(binary, func(s *server) error { return offload(s, max(rounds/10, 5), parts) })
 }
 
 // onServer measures on a server of its own, so that no part is in the figures of another.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,8 +21,8 @@ type native struct {
 	peers  []peer
 }
 
-// offload prints what native containers cost.
-func offload(s *server, rounds int) error {
+// offload prints what native containers cost: all of it, or the parts that are named.
+func offload(s *server, rounds int, parts string) error {
 	root, err := busyboxRoot()
 	if err != nil {
 		return err
@@ -40,8 +41,16 @@ func offload(s *server, rounds int) error {
 	}
 	defer done()
 	n := &native{server: s, image: ref, rounds: rounds, peers: found}
-	for _, part := range []func() error{n.starts, n.execs, n.attach, n.promotions, n.script, n.atOnce} {
-		if err := part(); err != nil {
+	for _, part := range []struct {
+		name  string
+		print func() error
+	}{
+		{"starts", n.starts}, {"execs", n.execs}, {"attach", n.attach}, {"promotions", n.promotions}, {"script", n.script}, {"once", n.atOnce},
+	} {
+		if parts != "" && !slices.Contains(strings.Split(parts, ","), part.name) {
+			continue
+		}
+		if err := part.print(); err != nil {
 			return err
 		}
 	}

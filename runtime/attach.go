@@ -185,8 +185,9 @@ func (s *containerStream) run(ctx context.Context, stdin io.Reader, out Output) 
 		s.offset = replayed
 	}
 	k := s.container.collected()
+	output := k == nil && (s.opts.Stdout || s.opts.Stderr)
 	stream, err := s.link.Attach(ctx, &agentpb.AttachOpen{
-		Container: s.container.id, Offset: s.offset, Stdin: s.opts.Stdin && s.hasStdin, Output: k == nil && (s.opts.Stdout || s.opts.Stderr),
+		Container: s.container.id, Offset: s.offset, Stdin: s.opts.Stdin && s.hasStdin, Output: output, Follow: output,
 	})
 	if err != nil {
 		return s.rest(ctx, out, err)
@@ -199,20 +200,20 @@ func (s *containerStream) run(ctx context.Context, stdin io.Reader, out Output) 
 		}
 		go sendInput(stream, stdin, s.closes, input) // ends with the client's connection, see Run
 	}
-	output := make(chan error, 1)
+	ended := make(chan error, 1)
 	reading, leave := context.WithCancel(ctx)
 	defer leave()
 	if k != nil {
-		go func() { output <- s.collectedOutput(reading, k, out) }() // ends with reading
+		go func() { ended <- s.collectedOutput(reading, k, out) }() // ends with reading
 	} else {
-		go func() { output <- s.output(stream, out) }() // ends with the stream
+		go func() { ended <- s.output(stream, out) }() // ends with the stream
 	}
 	select {
-	case err = <-output:
+	case err = <-ended:
 	case err = <-input:
 		leaveStream(stream, err)
 		leave()
-		<-output
+		<-ended
 		if errors.Is(err, errDetach) {
 			s.engine.event(s.container, events.ActionDetach)
 		}
@@ -231,8 +232,15 @@ func (s *containerStream) run(ctx context.Context, stdin io.Reader, out Output) 
 // refusedError is an error of the client's side: it took no more output.
 type refusedError struct{ error }
 
-// output passes output on until the exit.
+// output passes output on until the exit. The agent only says up to where the spool has grown, which is on this machine; one of
+// an earlier version sends the output.
 func (s *containerStream) output(stream *agent.Stream, out Output) error {
+	var reader *spool.Reader // opened at the first output: before that there may be no file
+	defer func() {
+		if reader != nil {
+			_ = reader.Close() // only read
+		}
+	}()
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -245,14 +253,43 @@ func (s *containerStream) output(stream *agent.Stream, out Output) error {
 		if data == nil {
 			continue
 		}
-		s.offset = data.GetOffset()
-		if !s.wants(data.GetStream()) {
+		if len(data.GetData()) > 0 {
+			s.offset = data.GetOffset()
+			if err := s.pass(uint8(data.GetStream()), data.GetData(), out); err != nil {
+				return err
+			}
 			continue
 		}
-		if err := out(byte(data.GetStream()), data.GetData()); err != nil {
-			return refusedError{err}
+		if s.offset < 0 {
+			s.offset = data.GetOffset()
+		}
+		for s.offset < data.GetOffset() {
+			if reader == nil {
+				if reader, err = spool.OpenReader(s.engine.spoolPath(s.container.id)); err != nil {
+					return err
+				}
+			}
+			r, err := reader.Next(s.offset)
+			if err != nil {
+				return fmt.Errorf("read the output at %d, which the agent has at %d: %w", s.offset, data.GetOffset(), err)
+			}
+			s.offset = r.Next
+			if err := s.pass(r.Stream, r.Data, out); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// pass gives the client what it wants to have.
+func (s *containerStream) pass(stream uint8, data []byte, out Output) error {
+	if !s.wants(uint32(stream)) {
+		return nil
+	}
+	if err := out(stream, data); err != nil {
+		return refusedError{err}
+	}
+	return nil
 }
 
 // collectedOutput passes on output that is brought here from the agent.
@@ -263,13 +300,7 @@ func (s *containerStream) collectedOutput(ctx context.Context, k *collector, out
 		}
 	}
 	s.offset, err = k.each(ctx, s.offset, func(r spool.Record) error {
-		if !s.wants(uint32(r.Stream)) {
-			return nil
-		}
-		if err := out(r.Stream, r.Data); err != nil {
-			return refusedError{err}
-		}
-		return nil
+		return s.pass(r.Stream, r.Data, out)
 	})
 	return err
 }

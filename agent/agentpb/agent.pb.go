@@ -1557,7 +1557,10 @@ type AttachOpen struct {
 	Output    bool                   `protobuf:"varint,6,opt,name=output,proto3" json:"output,omitempty"`
 	// count_stdin asks for what the process left of its standard input: input is taken in pieces, each answered by an
 	// AttachOutput.taken, and the exit says how much was read. For callers whose input others read too.
-	CountStdin    bool `protobuf:"varint,7,opt,name=count_stdin,json=countStdin,proto3" json:"count_stdin,omitempty"`
+	CountStdin bool `protobuf:"varint,7,opt,name=count_stdin,json=countStdin,proto3" json:"count_stdin,omitempty"`
+	// follow says that the caller reads a container's output in the spool itself: data then only says, by its offset, up to where
+	// that has grown, first of all from where on the caller has to read. An agent that does not know it sends the output.
+	Follow        bool `protobuf:"varint,8,opt,name=follow,proto3" json:"follow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1637,6 +1640,13 @@ func (x *AttachOpen) GetOutput() bool {
 func (x *AttachOpen) GetCountStdin() bool {
 	if x != nil {
 		return x.CountStdin
+	}
+	return false
+}
+
+func (x *AttachOpen) GetFollow() bool {
+	if x != nil {
+		return x.Follow
 	}
 	return false
 }
@@ -3783,7 +3793,7 @@ const file_agent_proto_rawDesc = "" +
 	"closeStdin\x129\n" +
 	"\x06resize\x18\x04 \x01(\v2\x1f.sockerless.agent.v1.WindowSizeH\x00R\x06resize\x12#\n" +
 	"\fclose_output\x18\x05 \x01(\rH\x00R\vcloseOutputB\a\n" +
-	"\x05input\"\xdd\x01\n" +
+	"\x05input\"\xf5\x01\n" +
 	"\n" +
 	"AttachOpen\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
@@ -3793,7 +3803,8 @@ const file_agent_proto_rawDesc = "" +
 	"\x05stdin\x18\x05 \x01(\bR\x05stdin\x12\x16\n" +
 	"\x06output\x18\x06 \x01(\bR\x06output\x12\x1f\n" +
 	"\vcount_stdin\x18\a \x01(\bR\n" +
-	"countStdin\"\xce\x01\n" +
+	"countStdin\x12\x16\n" +
+	"\x06follow\x18\b \x01(\bR\x06follow\"\xce\x01\n" +
 	"\fAttachOutput\x128\n" +
 	"\astarted\x18\x01 \x01(\v2\x1c.sockerless.agent.v1.StartedH\x00R\astarted\x121\n" +
 	"\x04data\x18\x02 \x01(\v2\x1b.sockerless.agent.v1.OutputH\x00R\x04data\x12/\n" +

@@ -73,10 +73,10 @@ type readAhead struct {
 	piece []byte
 }
 
-// Sizes of what is read at once: little by those who follow a quiet log, more once there was more to read.
+// Sizes of what is read at once: little by those who follow a quiet log, more while there is more to read.
 const (
 	firstAhead = 4 << 10
-	fullAhead  = 32 << 10
+	fullAhead  = 256 << 10 // some of the longest records
 )
 
 // ReadAt reads what is known or, again, the file.
@@ -84,12 +84,11 @@ func (a *readAhead) ReadAt(p []byte, offset int64) (int, error) {
 	if skip := offset - a.at; skip >= 0 && skip+int64(len(p)) <= int64(len(a.piece)) {
 		return copy(p, a.piece[skip:]), nil
 	}
-	if len(p) >= fullAhead {
-		return a.file.ReadAt(p, offset)
-	}
-	size := firstAhead
-	if cap(a.piece) > 0 && len(a.piece) == cap(a.piece) || len(p) > firstAhead {
+	size := max(firstAhead, cap(a.piece), len(p))
+	if full := len(a.piece) == cap(a.piece); full && size > firstAhead {
 		size = fullAhead
+	} else if full && cap(a.piece) > 0 {
+		size = 8 * firstAhead
 	}
 	if cap(a.piece) < size {
 		a.piece = make([]byte, 0, size)

@@ -223,11 +223,14 @@ func (d *Driver) prepare(id, dir string) (run string, err error) {
 	info, err := os.Lstat(log)
 	switch {
 	case err == nil && info.Mode().IsRegular():
-		err = os.Rename(log, output)
+		// Its readers find it by its first name all the time. What is there by the second name is of a move that was cut off.
+		if err = removeIfThere(output); err == nil {
+			err = os.Link(log, output)
+		}
+		if err == nil {
+			err = linkOver(filepath.Join(runName, logName), log)
+		}
 	case errors.Is(err, fs.ErrNotExist):
-		err = nil
-	}
-	if err == nil {
 		if err = os.Symlink(filepath.Join(runName, logName), log); errors.Is(err, fs.ErrExist) {
 			err = nil
 		}
@@ -244,6 +247,26 @@ func (d *Driver) prepare(id, dir string) (run string, err error) {
 		return "", fmt.Errorf("prepare the task's folder: %w", err)
 	}
 	return run, nil
+}
+
+// linkOver makes a symbolic link, in place of the file of that name in one moment.
+func linkOver(target, name string) error {
+	temp := name + ".new"
+	err := removeIfThere(temp)
+	if err == nil {
+		err = os.Symlink(target, temp)
+	}
+	if err == nil {
+		err = os.Rename(temp, name)
+	}
+	return err
+}
+
+func removeIfThere(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // link is a short name of a container's run folder.
@@ -324,7 +347,7 @@ func (d *Driver) Remove(ctx context.Context, h offload.Handle) error {
 	}
 	var errs []error
 	for _, name := range []string{d.link(h.Container), filepath.Join(dir, taskName)} {
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeIfThere(name); err != nil {
 			errs = append(errs, err)
 		}
 	}
