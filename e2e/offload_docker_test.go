@@ -96,7 +96,7 @@ func TestEngine(t *testing.T) {
 		"terminal":        {"auto", nativeTerminal},
 		"redis":           {"auto", func(t *testing.T, s *server) { redis(t, s) }},
 		"network":         {"auto, allow-labels: [place]", oneNetwork},
-		"promotion":       {"auto", promotion},
+		"promotion":       {"auto", func(t *testing.T, s *server) { promotion(t, s, false) }},
 		"promoted user":   {"auto", promotedUser},
 		"promoted mounts": {"auto", promotedMounts},
 		"promoted life":   {"auto", func(t *testing.T, s *server) { promotedLife(t, s) }},

@@ -26,13 +26,16 @@ func (s *server) promotions(t *testing.T) int {
 // what comes out with the same script under the machine's own bash and python3.
 func TestPromotion(t *testing.T) {
 	s := offloadServer(t, "{}\n")
-	promotion(t, s)
+	promotion(t, s, true)
 	s.leavesNothing(t)
 }
 
-// promotion is TestPromotion with a server's backends.
-func promotion(t *testing.T, s *server) {
-	for _, c := range []struct{ name, script, stdin string }{
+// promotion is TestPromotion with a server's backends. shared is whether both sides see each other's files while both run.
+func promotion(t *testing.T, s *server, shared bool) {
+	for _, c := range []struct {
+		name, script, stdin string
+		shared              bool // needed
+	}{
 		{name: "pipeline", script: `seq 100000 | $P -c 'import sys
 for l in sys.stdin: print(int(l) * 2)' | sort -n | head -3 > out; cat out; echo "${PIPESTATUS[@]}"`},
 		{name: "loop over a file", script: `seq 4 > file; while read x; do $P -c "print($x * 10)"; done < file`},
@@ -52,8 +55,9 @@ print("python", os.read(0, 2))'; done < file`},
 		{name: "exit trap", script: `trap 'echo trap $?' EXIT; $P -c 'raise SystemExit(5)'`},
 		{name: "exec", script: `exec $P -c 'import sys; print(sys.argv); sys.exit(6)' a 'b c'`},
 		{name: "background", script: `$P -c 'import time; time.sleep(0.05); raise SystemExit(3)' & p=$!; echo first; wait $p; echo $?; $P -c 'print(1)' & $P -c 'pass' & wait; echo all`},
-		{name: "killed in the background", script: `$P -c 'import time; open("up","w"); time.sleep(1000)' & p=$!; until [ -e up ]; do sleep 0.01; done; kill $p; wait $p; echo $?`},
-		{name: "terminated while it sleeps", script: `trap 'echo caught' TERM; (until [ -e up ]; do sleep 0.01; done; kill $$) & $P -c 'import time, signal; signal.signal(15, signal.SIG_DFL); open("up","w"); time.sleep(0.3)'; echo $?`},
+		{name: "killed in the background", shared: true, script: `$P -c 'import time; open("up","w"); time.sleep(1000)' & p=$!; until [ -e up ]; do sleep 0.01; done; kill $p; wait $p; echo $?`},
+		{name: "killed from a pipeline", script: `mkfifo q; $P -c 'import time; print("up", flush=True); time.sleep(1000)' > q & p=$!; read x < q; kill $p; wait $p; echo $x $?`},
+		{name: "terminated while it sleeps", shared: true, script: `trap 'echo caught' TERM; (until [ -e up ]; do sleep 0.01; done; kill $$) & $P -c 'import time, signal; signal.signal(15, signal.SIG_DFL); open("up","w"); time.sleep(0.3)'; echo $?`},
 		{name: "substitution", script: `a=$($P -c 'print("x" * 3)'); echo "[$a]"; echo "$(echo in | $P -c 'print(input())') $(< <($P -c 'print(2)'))"; cat <($P -c 'print("sub")')`},
 		{name: "order of both streams", script: `for i in 1 2 3; do $P -c 'import sys; print("out", flush=True); print("err", file=sys.stderr, flush=True); print("out again")' 2>&1; echo shell; done`},
 		{name: "errors", script: `$P -c 'import sys; print("err", file=sys.stderr)'; $P -c 'import sys; print("gone", file=sys.stderr)' 2>/dev/null; $P -c 'print(1)' >/dev/null; echo done >&2`},
@@ -94,6 +98,9 @@ print(len(lines), hashlib.sha256("".join(lines).encode()).hexdigest())'`},
 		{name: "large output", script: `$P -c 'import sys
 for i in range(200000): print(i)' | sha256sum; $P -c 'print("x" * 3000000)' | wc -c; head -c 3000000 /dev/zero | $P -c 'import sys; print(len(sys.stdin.buffer.read()))'`},
 	} {
+		if c.shared && !shared {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			mine := s.docker(t, "run", "--rm", "-i", "-w", "/work", "-e", "LC_ALL=C", "python", "bash", "-c", hidden+c.script)
 			real := exec.Command("bash", "-c", hidden+c.script)
