@@ -38,8 +38,8 @@ type twin struct {
 	target string
 	root   string // the twin's root on this machine, shared from now on; "" where files are sent to and fro
 
-	sync sync.Mutex  // of the files that are not shared
-	mark rootfs.Mark // up to where the twin knows them
+	sync  sync.Mutex             // of the files that are not shared
+	marks map[string]rootfs.Mark // up to where the twin knows them, by where they are mounted
 }
 
 // shared tells whether container and twin have the same files.
@@ -167,7 +167,7 @@ func (c *container) promote(ctx context.Context, r *agentpb.PromoteRequest) (*tw
 	if err != nil {
 		return nil, none, err
 	}
-	t = &twin{client: client, target: r.GetTarget(), root: r.GetRoot()}
+	t = &twin{client: client, target: r.GetTarget(), root: r.GetRoot(), marks: map[string]rootfs.Mark{}}
 	var sent rootfs.DeltaStats
 	if t.shared() {
 		sent, err = c.move(ctx, t)
@@ -238,46 +238,75 @@ func (c *container) moveOne(ctx context.Context, t *twin, o *rootfs.Overlay, at 
 	return o.Transfer(rootfs.Mark{}, put, open)
 }
 
-// send brings a twin that has files of its own up to date. t.sync is held, or the twin is nobody else's yet.
-func (c *container) send(ctx context.Context, t *twin) (rootfs.DeltaStats, error) {
-	if c.spec.GetReadOnly() {
-		return rootfs.DeltaStats{}, nil
+// apart are the file systems of the container whose changes are sent to and fro, by where they are mounted.
+func (c *container) apart() map[string]*rootfs.Overlay {
+	all := map[string]*rootfs.Overlay{}
+	if !c.spec.GetReadOnly() { // but for mount points, which the twin has too, nothing can have changed
+		all["/"] = c.overlay
 	}
+	for _, m := range c.tree.Mounts() {
+		if tmpfs, ok := m.FS.(*rootfs.Overlay); ok && !m.ReadOnly && c.wanted(m.Path) {
+			all[m.Path] = tmpfs
+		}
+	}
+	return all
+}
+
+// send brings a twin that has files of its own up to date. t.sync is held, or the twin is nobody else's yet.
+func (c *container) send(ctx context.Context, t *twin) (all rootfs.DeltaStats, err error) {
+	for at, o := range c.apart() {
+		stats, err := c.sendOne(ctx, t, o, at)
+		all.Bytes += stats.Bytes
+		all.Files += stats.Files
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func (c *container) sendOne(ctx context.Context, t *twin, o *rootfs.Overlay, at string) (rootfs.DeltaStats, error) {
 	r, w := io.Pipe()
 	sent := make(chan error, 1)
 	go func() {
-		err := t.client.Put(ctx, &agentpb.PutOpen{Container: c.spec.GetId(), Path: "/", Layer: true}, r)
+		err := t.client.Put(ctx, &agentpb.PutOpen{Container: c.spec.GetId(), Path: at, Layer: true}, r)
 		_ = r.CloseWithError(errors.Join(err, io.ErrClosedPipe)) // the writer need not go on
 		sent <- err
 	}()
-	mark, stats, err := c.overlay.Delta(w, t.mark)
+	mark, stats, err := o.Delta(w, t.marks[at])
 	_ = w.CloseWithError(err) // nil is the end
 	if putErr := <-sent; putErr != nil {
-		return stats, fmt.Errorf("send the changed files: %w", putErr)
+		return stats, fmt.Errorf("send the changed files of %s: %w", at, putErr)
 	}
 	if err != nil {
-		return stats, fmt.Errorf("read the changed files: %w", err)
+		return stats, fmt.Errorf("read the changed files of %s: %w", at, err)
 	}
-	t.mark = mark
+	t.marks[at] = mark
 	return stats, nil
 }
 
 // fetch takes over what native programs have changed. t.sync is held. Where both sides changed a file, the native one counts.
 func (c *container) fetch(ctx context.Context, t *twin, conflict func(name string)) error {
-	tar, err := t.client.Delta(ctx, c.spec.GetId(), false)
-	if err != nil {
-		return fmt.Errorf("fetch what native programs changed: %w", err)
+	for at := range c.apart() {
+		mounted := at
+		if at == "/" {
+			mounted = ""
+		}
+		tar, err := t.client.Delta(ctx, c.spec.GetId(), mounted, false)
+		if err != nil {
+			return fmt.Errorf("fetch what native programs changed in %s: %w", at, err)
+		}
+		options := rootfs.ApplyLayerOptions{Since: t.marks[at], Conflict: conflict}
+		_, err = c.tree.View(rootfs.Cred{}).ApplyLayer(tar, at, options)
+		if err = errors.Join(err, tar.Close()); err != nil {
+			return fmt.Errorf("take over what native programs changed: %w", err)
+		}
 	}
-	defer tar.Close()
-	options := rootfs.ApplyLayerOptions{Since: t.mark, Conflict: conflict}
-	if _, err := c.tree.View(rootfs.Cred{}).ApplyLayer(tar, "/", options); err != nil {
-		return fmt.Errorf("take over what native programs changed: %w", err)
-	}
-	return nil // the mark stays: what was taken over does not count as changed since it, what others wrote meanwhile does
+	return nil // the marks stay: what was taken over does not count as changed since them, what others wrote meanwhile does
 }
 
 // Delta writes what has changed in a container's files since the image, as the tar of an OCI layer.
-func (c *Cell) Delta(_ context.Context, id string, _ bool, w io.Writer) error {
+func (c *Cell) Delta(_ context.Context, id, at string, _ bool, w io.Writer) error {
 	found, err := c.container(id)
 	if err != nil {
 		return err
@@ -287,7 +316,10 @@ func (c *Cell) Delta(_ context.Context, id string, _ bool, w io.Writer) error {
 		return err
 	}
 	defer release()
-	if found.overlay.Moved() {
+	switch {
+	case at != "":
+		return errdefs.ErrNotImplemented.WithMessage("what is mounted in the sandbox is on this machine: its changes are not asked for")
+	case found.overlay.Moved():
 		return errdefs.ErrFailedPrecondition.WithMessage("the files of container " + id + " are with its twin")
 	}
 	_, _, err = found.overlay.Delta(w, rootfs.Mark{})

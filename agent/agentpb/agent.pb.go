@@ -2642,6 +2642,7 @@ type DeltaRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
 	Forget        bool                   `protobuf:"varint,2,opt,name=forget,proto3" json:"forget,omitempty"` // only begin to count from here
+	Path          string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`      // of a mount, whose files are meant instead of the root's; names are relative to it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2688,6 +2689,13 @@ func (x *DeltaRequest) GetForget() bool {
 		return x.Forget
 	}
 	return false
+}
+
+func (x *DeltaRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
 }
 
 type NetworkData struct {
@@ -3866,10 +3874,11 @@ const file_agent_proto_rawDesc = "" +
 	"\fPromoteReply\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x14\n" +
 	"\x05files\x18\x02 \x01(\x03R\x05files\x12\x1a\n" +
-	"\bduration\x18\x03 \x01(\x03R\bduration\"D\n" +
+	"\bduration\x18\x03 \x01(\x03R\bduration\"X\n" +
 	"\fDeltaRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x16\n" +
-	"\x06forget\x18\x02 \x01(\bR\x06forget\"!\n" +
+	"\x06forget\x18\x02 \x01(\bR\x06forget\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\"!\n" +
 	"\vNetworkData\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\"\x11\n" +
 	"\x0fShutdownRequest\"\x0f\n" +

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/sockerless/sockerless/agent/agentpb"
@@ -71,13 +72,16 @@ func withParents(each func(tell func(change))) []change {
 
 // Delta writes what has changed since the last Delta, the last layer that was Put, or the first Open, as the tar of an OCI
 // layer. What changes while it is written is in the next one.
-func (h *Host) Delta(ctx context.Context, id string, forget bool, w io.Writer) error {
+func (h *Host) Delta(ctx context.Context, id, mounted string, forget bool, w io.Writer) error {
 	spec, err := h.check(id)
 	if err != nil {
 		return err
 	}
 	h.changing.Lock()
 	defer h.changing.Unlock()
+	if mounted != "" {
+		return h.mountDelta(ctx, spec, mounted, forget, w)
+	}
 	now, err := snapshot()
 	if err != nil {
 		return err
@@ -98,15 +102,45 @@ func (h *Host) Delta(ctx context.Context, id string, forget bool, w io.Writer) e
 	default:
 		now.diff(h.base, "/", false, func(c change) { list = append(list, c) })
 	}
-	if err := pack(ctx, w, list); err != nil {
+	if err := pack(ctx, w, "/", list); err != nil {
 		return fmt.Errorf("send the changes: %w", err)
 	}
 	h.sent = now
 	return nil
 }
 
-// pack writes changes as the tar of a layer.
-func pack(ctx context.Context, w io.Writer, list []change) error {
+// mountDelta is Delta of what is mounted for the container, by its target. h.changing is held.
+func (h *Host) mountDelta(ctx context.Context, spec *agentpb.Container, target string, forget bool, w io.Writer) error {
+	target = path.Clean(target)
+	if !mountedFor(spec, target) {
+		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("container %s has nothing mounted at %s", spec.GetId(), target))
+	}
+	now, err := snapshotOf(target)
+	if err != nil {
+		return err
+	}
+	if !forget {
+		was := h.mounted[target]
+		if was == nil {
+			was = &node{}
+		}
+		var list []change
+		now.diff(was, target, true, func(c change) { list = append(list, c) })
+		if err := pack(ctx, w, target, list); err != nil {
+			return fmt.Errorf("send the changes of %s: %w", target, err)
+		}
+	}
+	h.mounted[target] = now
+	return nil
+}
+
+// mountedFor tells whether a container was asked to have something mounted at a path.
+func mountedFor(spec *agentpb.Container, target string) bool {
+	return slices.ContainsFunc(spec.GetMounts(), func(m *agentpb.Mount) bool { return path.Clean(m.GetTarget()) == target })
+}
+
+// pack writes changes as the tar of a layer, with names relative to a directory.
+func pack(ctx context.Context, w io.Writer, root string, list []change) error {
 	p := newPacker(ctx, w)
 	var dir *place
 	defer func() {
@@ -115,7 +149,7 @@ func pack(ctx context.Context, w io.Writer, list []change) error {
 		}
 	}()
 	for _, c := range list {
-		name := strings.TrimPrefix(c.path, "/")
+		name := strings.TrimPrefix(strings.TrimPrefix(c.path, root), "/")
 		if c.kind == deleted {
 			if err := p.whiteout(name); err != nil {
 				return err
@@ -150,14 +184,22 @@ func pack(ctx context.Context, w io.Writer, list []change) error {
 	return p.tar.Close()
 }
 
-// received notes how the files are that have come in with a layer: they are not to be sent back. h.changing is held.
-func (h *Host) received(touched map[string]bool) (err error) {
-	if h.sent == nil {
-		if h.base == nil {
-			h.sent, err = snapshot()
-			return err
+// received notes how the files are that have come in with a layer, at root or at a mount: they are not to be sent back.
+// h.changing is held.
+func (h *Host) received(root string, touched map[string]bool) (err error) {
+	known := h.sent
+	switch {
+	case root != "/":
+		if known = h.mounted[root]; known == nil {
+			known = &node{}
+			h.mounted[root] = known
 		}
-		h.sent = h.base.clone()
+	case known == nil && h.base == nil:
+		h.sent, err = snapshot()
+		return err
+	case known == nil:
+		known = h.base.clone()
+		h.sent = known
 	}
 	paths := make([]string, 0, len(touched))
 	for name := range touched {
@@ -165,7 +207,7 @@ func (h *Host) received(touched map[string]bool) (err error) {
 	}
 	slices.Sort(paths) // directories before what is in them
 	for _, name := range paths {
-		if err := h.sent.refresh(name); err != nil {
+		if err := known.refresh(root, name); err != nil {
 			return fmt.Errorf("note what was received: %w", err)
 		}
 	}

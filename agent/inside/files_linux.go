@@ -135,7 +135,10 @@ func (h *Host) Put(ctx context.Context, open *agentpb.PutOpen, r io.Reader) erro
 		defer h.changing.Unlock()
 		u.layer = true
 		err = u.unpack(r)
-		err = errors.Join(err, h.received(u.touched))
+		if !mountedFor(spec, root) {
+			root = "/"
+		}
+		err = errors.Join(err, h.received(root, u.touched))
 	} else {
 		err = u.unpack(r)
 	}

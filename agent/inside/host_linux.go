@@ -43,9 +43,10 @@ type Host struct {
 	first agent.Process      // nil while none runs
 	owner account.Account    // of the first process
 
-	changing sync.Mutex // held while layers come in and go out
-	base     *node      // files at the first Open; nil with Config.Upper
-	sent     *node      // files as the other side knows them; nil before it knows any
+	changing sync.Mutex       // held while layers come in and go out
+	base     *node            // files at the first Open; nil with Config.Upper
+	sent     *node            // files as the other side knows them; nil before it knows any
+	mounted  map[string]*node // the same of what is mounted, by target
 }
 
 var _ agent.Host = (*Host)(nil)
@@ -56,7 +57,7 @@ func New(config Config) (*Host, error) {
 	if err := withhold(config.Withhold); err != nil {
 		return nil, err
 	}
-	h := &Host{config: config, done: make(chan struct{}), terminated: make(chan os.Signal, 1)}
+	h := &Host{config: config, mounted: map[string]*node{}, done: make(chan struct{}), terminated: make(chan os.Signal, 1)}
 	if config.Cgroup != "" {
 		dir, err := os.Open(config.Cgroup)
 		if err != nil {

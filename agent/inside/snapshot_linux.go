@@ -60,25 +60,28 @@ type node struct {
 }
 
 // snapshot notes how the files of the container's root are: without the agent's folder, and without what is mounted.
-func snapshot() (*node, error) {
+func snapshot() (*node, error) { return snapshotOf("/") }
+
+// snapshotOf is snapshot from another directory on.
+func snapshotOf(dir string) (*node, error) {
 	mounts, err := mountPoints()
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open the root: %w", err)
+		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fmt.Errorf("look at the root: %w", err)
+		return nil, fmt.Errorf("look at %s: %w", dir, err)
 	}
-	root := &node{meta: metaOf(&st)}
-	if err := root.fill(fd, "/", mounts); err != nil {
+	top := &node{meta: metaOf(&st)}
+	if err := top.fill(fd, dir, mounts); err != nil {
 		return nil, fmt.Errorf("look at the files: %w", err)
 	}
-	return root, nil
+	return top, nil
 }
 
 // fill reads the children of an open directory.
@@ -127,8 +130,8 @@ func (n *node) put(name string, child *node) {
 	n.children[name] = child
 }
 
-// refresh notes anew how one path is, and nothing of what is below it.
-func (n *node) refresh(name string) error {
+// refresh notes anew how one path is, and nothing of what is below it. n is the directory root.
+func (n *node) refresh(root, name string) error {
 	at, err := walk(name, noFollow)
 	var st unix.Stat_t
 	if err == nil {
@@ -140,7 +143,7 @@ func (n *node) refresh(name string) error {
 		return err
 	}
 	where := n
-	list := components(name)
+	list := components(strings.TrimPrefix(name, root))
 	for i, base := range list {
 		child := where.children[base]
 		if i < len(list)-1 {
