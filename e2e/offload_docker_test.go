@@ -109,3 +109,41 @@ func TestEngine(t *testing.T) {
 		})
 	}
 }
+
+// TestEngineConflict has both sides change one file at once: the native one is kept, and that is said.
+func TestEngineConflict(t *testing.T) {
+	before := onEngine(t)
+	s := engineServer(t, "auto", "")
+	got := outcomeOf(t, s.docker(t, "run", "--rm", "-w", "/work", "python", "bash", "-c", hidden+`echo old > f; echo old > g; mkfifo q r
+$P -c 'open("f", "w").write("native\n"); print("up", flush=True); input()' < r > q & exec 4> r; read x < q
+echo shell > f; echo shell > g; rm -f gone; echo go >&4; wait; cat f g`))
+	want := outcome{stdout: "native\nshell\n", stderr: "sockerless: /work/f was changed by python3.11 and in the sandbox at once: the one of python3.11 is kept\n"}
+	if got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	s.leavesNothingThere(t, before)
+}
+
+// TestEngineTwinKilled kills a twin while a native program runs in it: that one is lost, which is said, the script goes on, and
+// its next program finds all files in another twin.
+func TestEngineTwinKilled(t *testing.T) {
+	before := onEngine(t)
+	s := engineServer(t, "auto", "")
+	s.ok(t, "run", "-d", "--name", "c", "-w", "/work", "python", "bash", "-c", hidden+`echo shell > f; $P -c 'open("g", "w").write("native\n")'
+$P -c 'import time; print("up", flush=True); time.sleep(1000)'; echo status $?; $P -c 'print(open("f").read() + open("g").read(), end="")'; echo status $?`)
+	for !strings.Contains(s.ok(t, "logs", "c"), "up") {
+	}
+	tasks := s.engineTasks(t)
+	if len(tasks) != 1 {
+		t.Fatalf("tasks: %q", tasks)
+	}
+	engine(t, "kill", tasks[0])
+	if code := s.ok(t, "wait", "c"); code != "0" {
+		t.Errorf("the script ended with %s", code)
+	}
+	got := outcomeOf(t, s.docker(t, "logs", "c"))
+	if got.stdout != "up\nstatus 125\nshell\nnative\nstatus 0\n" || !strings.Contains(got.stderr, "the container's twin ended while the program ran") {
+		t.Errorf("got %s", got)
+	}
+	s.leavesNothingThere(t, before)
+}
