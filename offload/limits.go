@@ -45,6 +45,8 @@ func withstands(limits runtime.Limits, t runtime.Task) error {
 		return never("it cannot run as user %s: %s", user, limits.NoOtherUsers)
 	case limits.NoRestart && t.Restarts:
 		return never("a container that has ended cannot be started again there, so that its restart policy cannot be held")
+	case limits.NoNetworks != "" && len(t.Networks) > 0:
+		return never("it cannot be in network %s there: %s", t.Networks[0], limits.NoNetworks)
 	case limits.ReadOnlyRoot && !t.Container.GetReadOnly():
 		return never("its root file system cannot be written to: create the container with --read-only, and --tmpfs for what it writes")
 	}

@@ -42,6 +42,8 @@ type Task struct {
 	Restarts bool
 	// HostNetwork says that the container has the network of the machine that it runs on.
 	HostNetwork bool
+	// Networks are the names of those that somebody made, which the container is in.
+	Networks []string
 	// MaxDuration is after what time the agent ends the task, 0 is never.
 	MaxDuration time.Duration
 	// Twin is a machine for native programs of a container that runs in the sandbox.
@@ -87,11 +89,13 @@ type Limits struct {
 	ReadOnlyRoot bool          // the root cannot be written
 	NoRestart    bool          // a container whose process has ended cannot be started again, its files are gone
 	NoInbound    bool          // nobody can connect to it but through the agent
-	NoBinds      bool          // folders of this machine cannot be mounted, only carried
+	NoBinds      bool          // folders of this machine cannot be mounted
 	NoRoot       bool          // processes cannot be root
 	// NoOtherUsers is why processes cannot run as more than one user; "" where they can.
 	NoOtherUsers string
-	Platforms    []string // that it runs; nil is any
+	// NoNetworks is why a container cannot be in networks that somebody made here; "" where it can.
+	NoNetworks string
+	Platforms  []string // that it runs; nil is any
 	// OutputElsewhere says that a container's output is kept with its agent, and has to be brought to this machine.
 	OutputElsewhere bool
 }

@@ -144,6 +144,11 @@ func (e *Engine) task(c *container, d *definition, spec *agentpb.Container, p Pl
 			Privileged: h.Privileged, CapAdd: h.CapAdd, CapDrop: h.CapDrop, Init: h.Init != nil && *h.Init, User: d.Config.User,
 		},
 	}
+	for _, name := range d.networksInOrder() {
+		if l, err := e.network(name); err == nil && l.named() { // else that is said at the start
+			t.Networks = append(t.Networks, l.Name)
+		}
+	}
 	own := d.size()
 	if t.Size.CPU == 0 {
 		t.Size.CPU = own.CPU

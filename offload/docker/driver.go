@@ -115,7 +115,11 @@ func (d *Driver) Name() string { return "docker" }
 
 // Limits are those of a Docker Engine.
 func (d *Driver) Limits() runtime.Limits {
-	return runtime.Limits{NoBinds: !d.same, OutputElsewhere: true}
+	limits := runtime.Limits{NoBinds: !d.same, OutputElsewhere: true}
+	if d.config.Settings.Connect == byReverse {
+		limits.NoNetworks = "with connect: reverse a task is in the engine's network, from which those of this server are not reached; use connect: exec"
+	}
+	return limits
 }
 
 // Price is nothing: the engine is the user's own.
