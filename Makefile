@@ -41,7 +41,7 @@ tools: ## install what the tests compare with
 	@e2e/install-tools
 
 oracle: tools ## run the same scripts against a real dockerd 28, and the backend docker on it (needs root on Debian)
-	e2e/dockerd e2e/.cache/dockerd sh -c '$(GO) test -tags oracle ./e2e -run TestDockerd -count=1 && $(GO) test -tags oracle ./offload/docker -count=1'
+	e2e/dockerd e2e/.cache/dockerd sh -c '$(GO) test -tags oracle ./e2e -run "TestDockerd|Engine" -count=1 -timeout 20m && $(GO) test -tags oracle ./offload/docker -count=1'
 
 bench: build ## medians of what counts
 	$(GO) run ./bench $(BENCHFLAGS) $(BIN)
