@@ -90,8 +90,8 @@ func TestEngine(t *testing.T) {
 		place string
 		test  func(t *testing.T, s *server)
 	}{
-		"native":          {"offload", natively},
-		"native by need":  {"auto", natively},
+		"native":          {"offload", func(t *testing.T, s *server) { natively(t, s, "offload") }},
+		"native by need":  {"auto", func(t *testing.T, s *server) { natively(t, s, "auto") }},
 		"life":            {"auto", func(t *testing.T, s *server) { nativeLife(t, s) }},
 		"terminal":        {"auto", nativeTerminal},
 		"redis":           {"auto", func(t *testing.T, s *server) { redis(t, s) }},

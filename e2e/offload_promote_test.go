@@ -218,6 +218,24 @@ func promotedLife(t *testing.T, s *server) (id string) {
 	return id
 }
 
+// TestPromotionIsTold has the cost of a promotion in docker inspect, also where the container is at its end as soon.
+func TestPromotionIsTold(t *testing.T) {
+	s := offloadServer(t, "{}\n")
+	for _, script := range []string{"echo change > /f; $P -c 1", "$P -c 1; exit 3"} {
+		id := s.ok(t, "run", "-d", "python", "bash", "-c", hidden+script)
+		s.ok(t, "wait", id)
+		const format = `{{range $k, $v := .HostConfig.Annotations}}{{println $k $v}}{{end}}`
+		// The program may be at its end before the server has stored what its promotion cost.
+		told := func() bool {
+			all := s.ok(t, "inspect", "-f", format, id)
+			return strings.Contains(all, "sockerless.promotion.program /usr/bin/python3") && strings.Contains(all, "sockerless.promotion.backend local")
+		}
+		for !told() {
+		}
+	}
+	s.leavesNothing(t)
+}
+
 // TestNoBackend refuses native programs, with what would let them run, and goes on with the script.
 func TestNoBackend(t *testing.T) {
 	s := offloadServer(t, "offload: {default: {backends: []}}\n")

@@ -42,8 +42,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, opts CreateOptions) (types
 	if opts.HostConfig == nil {
 		opts.HostConfig = &types.HostConfig{}
 	}
-	warnings, err := e.verify(opts.Config, opts.HostConfig)
-	if err != nil {
+	if err := verify(opts.Config, opts.HostConfig); err != nil {
 		return none, err
 	}
 	img, release, err := e.cfg.Images.Acquire(opts.Config.Image)
@@ -82,7 +81,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, opts CreateOptions) (types
 		Name: name, Created: time.Now().UTC(), Image: opts.Config.Image, ImageID: img.ID.String(), Status: types.StateCreated,
 		Volumes: d.volumeNames(),
 	})
-	err = e.checkPlace(ctx, c, d)
+	place, err := e.checkPlace(ctx, c, d)
 	if err == nil {
 		err = e.storeNew(ctx, c, d, created)
 	}
@@ -98,7 +97,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, opts CreateOptions) (types
 		e.volumeEvent(events.ActionCreate, v.Name)
 	}
 	e.containerEvent(c, d, events.ActionCreate)
-	return types.CreateResponse{ID: id, Warnings: warnings}, nil
+	return types.CreateResponse{ID: id, Warnings: warn(d.HostConfig, place)}, nil
 }
 
 // storeNew writes a container and the volumes that it brings, in one batch.
@@ -259,37 +258,34 @@ func normalArch(name string) string {
 }
 
 // verify checks what does not depend on the image, with dockerd's texts (moby's daemon/container.go and
-// daemon_unix.go), and returns the warnings.
-func (e *Engine) verify(c *types.Config, h *types.HostConfig) ([]string, error) {
+// daemon_unix.go).
+func verify(c *types.Config, h *types.HostConfig) error {
 	if c.WorkingDir != "" && !strings.HasPrefix(c.WorkingDir, "/") {
-		return nil, invalid("the working directory '%s' is invalid, it needs to be an absolute path", c.WorkingDir)
+		return invalid("the working directory '%s' is invalid, it needs to be an absolute path", c.WorkingDir)
 	}
 	for _, env := range c.Env {
 		if env == "" || env[0] == '=' {
-			return nil, invalid("invalid environment variable: %s", env)
+			return invalid("invalid environment variable: %s", env)
 		}
 	}
 	if c.StopSignal != "" {
 		if _, err := parseSignal(c.StopSignal); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := verifyHealth(c.Healthcheck); err != nil {
-		return nil, err
+		return err
 	}
 	if err := types.ValidateRestartPolicy(h.RestartPolicy); err != nil {
-		return nil, invalid("%s", err)
+		return invalid("%s", err)
 	}
 	if h.AutoRemove && !h.RestartPolicy.IsNone() {
-		return nil, invalid("can't create 'AutoRemove' container with restart policy")
+		return invalid("can't create 'AutoRemove' container with restart policy")
 	}
 	if err := verifyResources(&h.Resources); err != nil {
-		return nil, err
+		return err
 	}
-	if err := refuseUnsupported(c, h); err != nil {
-		return nil, err
-	}
-	return warn(c, h), nil
+	return refuseUnsupported(c, h)
 }
 
 func verifyResources(r *types.Resources) error {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -120,6 +121,17 @@ func TestPublishedPortsOfHostAreWarnedOf(t *testing.T) {
 	})
 	if err != nil || len(created.Warnings) != 1 || created.Warnings[0] != "Published ports are discarded when using host network mode" {
 		t.Errorf("warnings %q, %v", created.Warnings, err)
+	}
+}
+
+func TestWhatHasNoEffectIsWarnedOf(t *testing.T) {
+	s := open(t)
+	created, err := s.ContainerCreate(s.Ctx(), runtime.CreateOptions{
+		Config:     &container.Config{Image: image.BaseName, Cmd: []string{"true"}},
+		HostConfig: &container.HostConfig{CapAdd: []string{"KILL"}, Resources: container.Resources{CPUShares: 2}},
+	})
+	if want := []string{"CapAdd has no effect in the sandbox.", "CPUShares has no effect."}; err != nil || !slices.Equal(created.Warnings, want) {
+		t.Errorf("warnings %q, want %q, %v", created.Warnings, want, err)
 	}
 }
 

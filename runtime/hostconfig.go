@@ -105,32 +105,39 @@ func refuseUnsupported(c *types.Config, h *types.HostConfig) error {
 	return nil
 }
 
-// warn names the options that are accepted and have no effect.
-func warn(c *types.Config, h *types.HostConfig) []string {
+// warn names the options that are accepted and have no effect where a container is placed.
+func warn(h *types.HostConfig, place Placement) []string {
 	warnings := []string{}
 	if h.NetworkMode.IsHost() && (len(h.PortBindings) > 0 || h.PublishAllPorts) {
 		warnings = append(warnings, "Published ports are discarded when using host network mode")
 	}
+	native := " has no effect in the sandbox." // of what backends have
+	if place.promotes() {
+		native = " has no effect in the sandbox, only on native programs."
+	}
 	for _, o := range []struct {
-		used bool
-		name string
+		used, native bool
+		name         string
 	}{
-		{len(h.CapAdd) > 0, "CapAdd"}, {len(h.SecurityOpt) > 0, "SecurityOpt"}, {len(h.Ulimits) > 0, "Ulimits"},
-		{len(h.DeviceCgroupRules) > 0, "DeviceCgroupRules"}, {h.CgroupParent != "", "CgroupParent"},
-		{h.CPUShares != 0 || h.CpusetCpus != "" || h.CpusetMems != "", "CPU shares and sets"},
-		{h.BlkioWeight != 0 || len(h.BlkioWeightDevice) > 0 || len(h.BlkioDeviceReadBps) > 0 || len(h.BlkioDeviceWriteBps) > 0, "block I/O limits"},
+		{len(h.CapAdd) > 0, true, "CapAdd"}, {len(h.SecurityOpt) > 0, true, "SecurityOpt"}, {len(h.Ulimits) > 0, true, "Ulimits"},
+		{len(h.DeviceCgroupRules) > 0, false, "DeviceCgroupRules"}, {h.CgroupParent != "", false, "CgroupParent"},
+		{h.CPUShares != 0, false, "CPUShares"}, {h.CpusetCpus != "" || h.CpusetMems != "", false, "A set of CPUs"},
+		{h.BlkioWeight != 0 || len(h.BlkioWeightDevice) > 0 || len(h.BlkioDeviceReadBps) > 0 || len(h.BlkioDeviceWriteBps) > 0, false, "A limit on block I/O"},
 	} {
-		if o.used {
-			warnings = append(warnings, o.name+" has no effect in the sandbox.")
+		switch {
+		case o.used && !o.native:
+			warnings = append(warnings, o.name+" has no effect.")
+		case o.used && place.Where != Offloaded:
+			warnings = append(warnings, o.name+native)
 		}
 	}
 	if len(h.LogConfig.Config) > 0 {
 		warnings = append(warnings, "Log options have no effect: a container's log is kept whole, until the container is removed.")
 	}
-	if h.Memory > 0 {
+	if h.Memory > 0 && place.Where != Offloaded {
 		warnings = append(warnings, "The memory limit holds for WebAssembly programs; the sandbox's shells and commands only see it.")
 	}
-	if nanoCPUs(&h.Resources) > 0 {
+	if nanoCPUs(&h.Resources) > 0 && place.Where != Offloaded {
 		warnings = append(warnings, "The limit on CPUs is what programs see, and is not enforced in the sandbox.")
 	}
 	return warnings

@@ -87,10 +87,10 @@ func (e *Engine) kept(c *container) error {
 }
 
 // checkPlace refuses, before it is made, a container that the policy does not allow, or that none of its backends can run.
-func (e *Engine) checkPlace(ctx context.Context, c *container, d *definition) error {
+func (e *Engine) checkPlace(ctx context.Context, c *container, d *definition) (Placement, error) {
 	place, err := e.place(ctx, c, d)
 	if err != nil || place.Where != Offloaded {
-		return err
+		return place, err
 	}
 	spec := &agentpb.Container{Id: c.id, ReadOnly: d.HostConfig.ReadonlyRootfs}
 	for _, m := range d.Mounts {
@@ -104,9 +104,9 @@ func (e *Engine) checkPlace(ctx context.Context, c *container, d *definition) er
 		spec.Mounts = append(spec.Mounts, &agentpb.Mount{Type: kind, Source: m.Source, Target: m.Target})
 	}
 	if err := e.cfg.Offload.Check(place, e.task(c, d, spec, place, false)); err != nil {
-		return fmt.Errorf("the policy (%s) wants this container offloaded: %w", place.Rule, err)
+		return place, fmt.Errorf("the policy (%s) wants this container offloaded: %w", place.Rule, err)
 	}
-	return nil
+	return place, nil
 }
 
 // imageOf is a container's image as a backend is told it.

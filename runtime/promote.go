@@ -106,10 +106,10 @@ func (e *Engine) promote(ctx context.Context, cell *link, c *container, program 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next := *c.record()
-	if !next.running() {
+	if next.Run != r.Run || c.removed || c.dying {
 		return nil
 	}
-	next.Promotion = p
+	next.Promotion = p // also of a run that has ended meanwhile
 	return e.commit(c, next)
 }
 
