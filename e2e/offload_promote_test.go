@@ -95,6 +95,37 @@ print(len(lines), hashlib.sha256("".join(lines).encode()).hexdigest())'`},
 		{name: "a program with a first line", script: `printf '#!/usr/bin/env python3\nimport sys\nprint("script", sys.argv[1])\n' > prog; chmod +x prog; ./prog x; ./prog y | cat; ls prog`},
 		{name: "found by others", script: `printf '1\n2\n' | xargs -n 1 $P -c 'import sys; print("arg", sys.argv[1])'; touch z; find . -name z -exec $P -c 'import sys; print(sys.argv[1])' {} \;; timeout 5 $P -c 'print("in time")'; timeout 0.2 $P -c 'import time; time.sleep(1000)'; echo $?; env $P -c 'print("by env")'`},
 		{name: "subshells", script: `(cd /; $P -c 'import os; print(os.getcwd())'; exit 3); echo $?; { $P -c 'print(1)'; $P -c 'print(2)'; } | tac; f() { $P -c "print('$1')"; return 2; }; f x; echo $?`},
+		{name: "a pipeline to a file", script: `seq 100000 | $P -c 'import sys
+for l in sys.stdin: print(l.strip()[::-1])' | sort | head > out; cat out`},
+		{name: "a trap while it runs", script: `trap 'echo caught; kill $p' USR1; $P -c 'import time; open("up","w"); time.sleep(1000)' & p=$!; (until [ -e up ]; do sleep 0.01; done; kill -USR1 $$) & wait $p; wait $p; echo $?`},
+		{name: "a signal that waits for its end", script: `trap 'echo caught; trap - TERM' TERM; (until [ -e up ]; do sleep 0.01; done; kill $$; : > go) & $P -c 'import os, time
+open("up","w")
+while not os.path.exists("go"): time.sleep(0.01)
+print("ends")'; echo $?; wait`},
+		{name: "errexit with traps", script: `set -eE; trap 'echo err $?' ERR; trap 'echo exit $?' EXIT; f() { $P -c 'raise SystemExit(3)'; echo not reached; }; $P -c 'raise SystemExit(2)' || echo or $?; ! $P -c 1; if f; then echo yes; fi; f; echo not reached`},
+		{name: "errexit in a substitution", script: `set -e; x=$($P -c 'print("out"); raise SystemExit(4)') || echo "$x $?"; y=$($P -c 'raise SystemExit(5)'); echo not reached`},
+		{name: "pipefail and errexit", script: `set -eo pipefail; seq 3 | $P -c 'print(len(input()))' | cat; $P -c 'print(1); raise SystemExit(4)' | cat; echo not reached`},
+		{name: "lastpipe", script: `shopt -s lastpipe; $P -c 'print(1); print(2)' | while read x; do n=$((n + x)); done; echo $n; $P -c 'print("m")' | mapfile -t a; echo "${a[@]}"`},
+		{name: "jobs", script: `for i in 3 1 2; do $P -c "import time; time.sleep($i / 20); raise SystemExit($i)" & p[i]=$!; done; for i in 1 2 3; do wait ${p[i]}; echo status $?; done; $P -c 'raise SystemExit(6)' & wait -n; echo $?; jobs; echo none`},
+		{name: "coprocess", script: `coproc $P -uc 'import sys
+for l in sys.stdin: print("co", l.strip())'; echo one >&${COPROC[1]}; read x <&${COPROC[0]}; echo "$x"; exec {COPROC[1]}>&-; wait; echo $?`},
+		{name: "closed input", script: `$P -c 'import os
+try: os.read(0, 1)
+except OSError as e: print(e)' <&-; echo x | { $P -c 'import sys; print(sys.stdin)' <&-; cat; }`},
+		{name: "closed errors", script: `$P -c 'import os
+try: os.write(2, b"x")
+except OSError as e: print(e)' 2>&-; echo $?`},
+		{name: "closed output is seen", script: `$P -c 'import os
+try: os.write(1, b"x")
+except OSError as e: os.write(2, str(e).encode() + b"\n")' >&-; echo $?`},
+		{name: "swapped descriptors", script: `$P -c 'import sys; print("out"); print("err", file=sys.stderr)' 3>&1 1>&2 2>&3 3>&-; { $P -c 'import sys; print("a"); print("b", file=sys.stderr)' 2>&1 >&3 | sed 's/^/piped /'; } 3>&1`},
+		{name: "to and from one file", script: `seq 5 > f; $P -c 'import sys; d = sys.stdin.read(); sys.stdout.write(d.upper() + "x\n")' < f 1<> f; cat f; $P -c 'print("all")' &> g; cat g; $P -c 'import sys; print("e", file=sys.stderr)' 2>> g; cat g`},
+		{name: "here-document in a loop", script: `for i in 1 2; do $P <<-END
+	print($i, "$(echo sub)")
+	END
+done; cat <<END
+$($P -c 'print("in here")')
+END`},
 		{name: "large output", script: `$P -c 'import sys
 for i in range(200000): print(i)' | sha256sum; $P -c 'print("x" * 3000000)' | wc -c; head -c 3000000 /dev/zero | $P -c 'import sys; print(len(sys.stdin.buffer.read()))'`},
 	} {

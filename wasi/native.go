@@ -142,6 +142,7 @@ func (j *joined) describe(t *twin, file string, drop []string) (*agentpb.Process
 	for fd, f := range fds {
 		switch {
 		case f == nil:
+			r.Files = append(r.Files, &agentpb.OpenFile{Descriptor_: uint32(fd), Closed: true})
 			continue
 		case fd == 2 && fds[1] != nil && f.Same(fds[1]):
 			r.Files = append(r.Files, &agentpb.OpenFile{Descriptor_: 2})

@@ -778,7 +778,7 @@ type Process struct {
 	Size       *WindowSize            `protobuf:"bytes,9,opt,name=size,proto3" json:"size,omitempty"`                             // of the terminal, where it is known
 	Privileged bool                   `protobuf:"varint,10,opt,name=privileged,proto3" json:"privileged,omitempty"`
 	// Files stand for standard input, output and error, by their number, where these are files that agent and caller share.
-	// A descriptor without a path is the same as standard output.
+	// A descriptor without a path is the same as standard output, or closed.
 	Files         []*OpenFile `protobuf:"bytes,11,rep,name=files,proto3" json:"files,omitempty"`
 	Umask         uint32      `protobuf:"varint,12,opt,name=umask,proto3" json:"umask,omitempty"`            // plus one; 0 is 022
 	Ignored       []int32     `protobuf:"varint,13,rep,packed,name=ignored,proto3" json:"ignored,omitempty"` // signals, by their Linux numbers, that the process ignores at its start
@@ -924,6 +924,7 @@ type OpenFile struct {
 	Write         bool                   `protobuf:"varint,4,opt,name=write,proto3" json:"write,omitempty"`
 	Append        bool                   `protobuf:"varint,5,opt,name=append,proto3" json:"append,omitempty"`
 	Offset        int64                  `protobuf:"varint,6,opt,name=offset,proto3" json:"offset,omitempty"` // bytes
+	Closed        bool                   `protobuf:"varint,7,opt,name=closed,proto3" json:"closed,omitempty"` // there is none: the descriptor is closed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -998,6 +999,13 @@ func (x *OpenFile) GetOffset() int64 {
 		return x.Offset
 	}
 	return 0
+}
+
+func (x *OpenFile) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
 }
 
 type WindowSize struct {
@@ -3758,7 +3766,7 @@ const file_agent_proto_rawDesc = "" +
 	"\x05files\x18\v \x03(\v2\x1d.sockerless.agent.v1.OpenFileR\x05files\x12\x14\n" +
 	"\x05umask\x18\f \x01(\rR\x05umask\x12\x18\n" +
 	"\aignored\x18\r \x03(\x05R\aignored\x12\x12\n" +
-	"\x04path\x18\x0e \x01(\tR\x04path\"\x98\x01\n" +
+	"\x04path\x18\x0e \x01(\tR\x04path\"\xb0\x01\n" +
 	"\bOpenFile\x12\x1e\n" +
 	"\n" +
 	"descriptor\x18\x01 \x01(\rR\n" +
@@ -3767,7 +3775,8 @@ const file_agent_proto_rawDesc = "" +
 	"\x04read\x18\x03 \x01(\bR\x04read\x12\x14\n" +
 	"\x05write\x18\x04 \x01(\bR\x05write\x12\x16\n" +
 	"\x06append\x18\x05 \x01(\bR\x06append\x12\x16\n" +
-	"\x06offset\x18\x06 \x01(\x03R\x06offset\":\n" +
+	"\x06offset\x18\x06 \x01(\x03R\x06offset\x12\x16\n" +
+	"\x06closed\x18\a \x01(\bR\x06closed\":\n" +
 	"\n" +
 	"WindowSize\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\rR\x04rows\x12\x18\n" +

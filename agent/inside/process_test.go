@@ -345,6 +345,11 @@ func TestFilesForStandardStreams(t *testing.T) {
 	if r.stdout != "a\nb\nc\n" || r.stderr != "" {
 		t.Errorf("printed %q, %q", r.stdout, r.stderr)
 	}
+	r = c.exec(&agentpb.Process{Args: []string{"sh", "-c", "for fd in 0 1 2; do [ -e /proc/self/fd/$fd ] || closed=\"$closed $fd\"; done; echo $closed >&2"}, Files: []*agentpb.OpenFile{
+		{Descriptor_: 0, Closed: true}, {Descriptor_: 1, Closed: true}}})
+	if r.stderr != "0 1\n" {
+		t.Errorf("closed are %q", r.stderr)
+	}
 	if _, err := c.tryAttach(&agentpb.AttachOpen{Process: &agentpb.Process{Args: []string{"true"}, Files: []*agentpb.OpenFile{{Path: "/nosuch", Read: true}}}}); !errdefs.IsNotFound(err) {
 		t.Errorf("a file that is not there: %v", err)
 	}

@@ -303,6 +303,12 @@ func allCapabilities() bool {
 	return have&(1<<(n+1)-1) == 1<<(n+1)-1
 }
 
+// What a descriptor of a process is where it is no file of ours.
+const (
+	noFile       = -1 // closed, as syscall.ProcAttr has it
+	sameAsOutput = -2
+)
+
 // streams are the standard streams of a process: its ends, and ours.
 type streams struct {
 	theirs [3]int
@@ -337,8 +343,10 @@ func (s *streams) open(p *agentpb.Process) (err error) {
 	}
 	for n := range s.theirs {
 		switch f := given[n]; {
+		case f.GetClosed():
+			s.theirs[n] = noFile
 		case f != nil && f.GetPath() == "" && n != 1:
-			s.theirs[n] = -1 // standard output, below
+			s.theirs[n] = sameAsOutput
 		case f != nil && f.GetPath() != "":
 			// Equal entries are one open file, as 2>&1 makes it.
 			key := fmt.Sprint(f.GetRead(), f.GetWrite(), f.GetAppend(), f.GetOffset(), f.GetPath())
@@ -374,7 +382,7 @@ func (s *streams) open(p *agentpb.Process) (err error) {
 		}
 	}
 	for n, fd := range s.theirs {
-		if fd < 0 {
+		if fd == sameAsOutput {
 			s.theirs[n] = s.theirs[1]
 		}
 	}
