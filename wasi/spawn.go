@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,18 @@ type remote struct {
 	exited  chan struct{}
 }
 
+// ownEnv is what a cell has of the server's environment: what Go and the system need. The rest may be secrets, which are nothing
+// for a process that runs containers.
+func ownEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return !slices.Contains([]string{
+			"GOCOVERDIR", "GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GORACE", "GOTRACEBACK", "HOME", "PATH", "TMPDIR", "TZ", "ZONEINFO",
+			"LOCALAPPDATA", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE", // of Windows
+		}, strings.ToUpper(name))
+	})
+}
+
 // spawn starts a cell process and connects to it.
 func (s *Sandbox) spawn(ctx context.Context) (*remote, error) {
 	if err := os.MkdirAll(s.config.RuntimeDir, 0o700); err != nil {
@@ -51,7 +64,7 @@ func (s *Sandbox) spawn(ctx context.Context) (*remote, error) {
 	}
 	defer log.Close()
 	c := exec.Command(s.config.Executable, append(append([]string{}, s.config.Arguments...), "--socket", socket)...)
-	c.Env = append(os.Environ(), s.config.Env...)
+	c.Env = append(ownEnv(), s.config.Env...)
 	c.Stderr = log
 	detach(c)
 	ready, stdout, err := os.Pipe()
