@@ -113,11 +113,11 @@ func TestNativeKilled(t *testing.T) {
 }
 
 // TestTwinKilled kills the twin of a promoted container: the program that runs there is lost, the script goes on, and the
-// next program has another twin with the same files.
+// next program has another twin with the same files, but for what was in memory (--tmpfs).
 func TestTwinKilled(t *testing.T) {
 	s := offloadServer(t, "{}\n")
-	id := s.ok(t, "run", "-d", "--name", "c", "python", "bash", "-c", hidden+`echo shell > /f
-$P -c 'import time; print("up", flush=True); open("/f", "a").write("python\n"); time.sleep(1000)'; echo status $?; $P -c 'print(open("/f").read(), end="")'; cat /f; exit 4`)
+	id := s.ok(t, "run", "-d", "--name", "c", "--tmpfs", "/t", "python", "bash", "-c", hidden+`echo shell > /f; echo memory > /t/f
+$P -c 'import time; print("up", flush=True); open("/f", "a").write("python\n"); time.sleep(1000)'; echo status $?; $P -c 'print(open("/f").read(), end="")'; cat /f; echo /t/*; exit 4`)
 	for s.ok(t, "logs", "c") != "up" {
 	}
 	if n, err := s.killNatives(); n != 1 || err != nil {
@@ -126,7 +126,7 @@ $P -c 'import time; print("up", flush=True); open("/f", "a").write("python\n"); 
 	if got := s.ok(t, "wait", "c"); got != "4" {
 		t.Errorf("it ended with %s", got)
 	}
-	if o := outcomeOf(t, s.docker(t, "logs", "c")); o.stdout != "up\nstatus 125\nshell\npython\nshell\npython\n" || !strings.Contains(o.stderr, "twin ended") {
+	if o := outcomeOf(t, s.docker(t, "logs", "c")); o.stdout != "up\nstatus 125\nshell\npython\nshell\npython\n/t/*\n" || !strings.Contains(o.stderr, "twin ended") {
 		t.Errorf("it printed %s", o)
 	}
 	s.leavesNothing(t, id)
