@@ -63,6 +63,9 @@ func (sh *shell) tryArith(text string, depth int) (n int64, failure *arithError)
 	n = a.comma()
 	a.blanks()
 	if a.pos < len(a.text) {
+		if a.text[a.pos] == '=' {
+			a.fail("attempted assignment to non-variable", a.pos)
+		}
 		a.fail("syntax error in expression", a.pos)
 	}
 	return n, nil
@@ -175,7 +178,7 @@ func (a *arithmetic) ternary() int64 {
 	if cond != 0 {
 		a.skip++
 	}
-	no := a.assignment()
+	no := a.ternary()
 	if cond != 0 {
 		a.skip--
 		return yes

@@ -306,7 +306,11 @@ func (sh *shell) programs(name string, all bool) []string {
 }
 
 func (sh *shell) hash(args []string) int {
-	opts, names, status := sh.optionsOf(args, "lrdt", "p")
+	flags, with := "lrdt", "p"
+	if sh.posix() {
+		flags, with = "rv", ""
+	}
+	opts, names, status := sh.optionsOf(args, flags, with)
 	if status != 0 {
 		return status
 	}

@@ -64,6 +64,10 @@ func (sh *shell) cd(args []string) int {
 	default:
 		dir = rest[0]
 	}
+	if dir == "" && physical && sh.bash {
+		sh.errorf("cd: %s: No such file or directory", dir)
+		return 1
+	}
 	target := dir
 	if cdpath := sh.getOr("CDPATH", ""); cdpath != "" && dir != "" && dir[0] != '/' && dir != "." && dir != ".." &&
 		!strings.HasPrefix(dir, "./") && !strings.HasPrefix(dir, "../") {

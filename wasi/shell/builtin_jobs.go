@@ -35,6 +35,10 @@ func (sh *shell) trapBuiltin(args []string) int {
 			return 2
 		}
 		if !sh.setTrap(rest[0], nil) {
+			if sh.bash {
+				sh.writeError(usageOf("trap"))
+				return 2
+			}
 			return sh.badTrap(rest[0])
 		}
 		return 0
@@ -144,7 +148,7 @@ func (sh *shell) kill(args []string) int {
 		if name == "s" || name == "n" {
 			if len(rest) == 0 {
 				sh.errorf("kill: -%s: option requires an argument", name)
-				return 2
+				return 1 + int(truth(sh.posix()))
 			}
 			name, rest = rest[0], rest[1:]
 		} else if strings.HasPrefix(name, "s") && len(name) > 1 && name[1] >= 'A' && name[1] <= 'Z' {
@@ -170,6 +174,8 @@ func (sh *shell) kill(args []string) int {
 	for _, target := range rest {
 		if sh.killOne(target, sig) {
 			status = 0
+		} else if sh.posix() && target[:1] == "%" {
+			status = 2
 		}
 	}
 	return status
@@ -181,6 +187,10 @@ func (sh *shell) killOne(target string, sig kernel.Signal) bool {
 		sh.reap()
 		j, err := sh.jobs.find(target)
 		if err != nil {
+			if sh.posix() {
+				sh.errorf("kill: No such job: %s", target)
+				return false
+			}
 			sh.errorf("kill: %s: %s", target, err)
 			return false
 		}
@@ -248,6 +258,9 @@ func (sh *shell) killList(names []string) int {
 				sh.put(kernel.Signal(n).Name() + "\n")
 				continue
 			}
+		} else if strings.EqualFold(name, "EXIT") && sh.bash {
+			sh.put("0\n")
+			continue
 		} else if sig, ok := kernel.SignalNumber(name); ok {
 			sh.put(strconv.Itoa(int(sig)) + "\n")
 			continue
@@ -430,6 +443,10 @@ func (sh *shell) jobsBuiltin(args []string) int {
 func (sh *shell) jobArgument(args []string) (*job, bool) {
 	if !sh.opts.monitor {
 		if sh.posix() {
+			if args[0] == "fg" && len(sh.jobs.list) == 0 {
+				sh.misuse(2, "fg: No current job")
+				return nil, false
+			}
 			sh.misuse(2, "%s: job (null) not created under job control", args[0])
 		} else {
 			sh.errorf("%s: no job control", args[0])
@@ -462,7 +479,7 @@ func (sh *shell) resume(j *job) {
 func (sh *shell) fg(args []string) int {
 	j, ok := sh.jobArgument(args)
 	if !ok {
-		return 1
+		return 1 + int(truth(sh.posix()))
 	}
 	sh.put(j.text + "\n")
 	_ = sh.flush()
@@ -478,7 +495,7 @@ func (sh *shell) fg(args []string) int {
 func (sh *shell) bg(args []string) int {
 	j, ok := sh.jobArgument(args)
 	if !ok {
-		return 1
+		return 1 + int(truth(sh.posix()))
 	}
 	sh.putf("[%d]+ %s &\n", j.number, j.text)
 	sh.resume(j)

@@ -62,7 +62,7 @@ func (sh *shell) umask(args []string) int {
 		return 1
 	}
 	sh.p.Files().SetUmask(^allowed & 0o777)
-	if _, symbolic := opts['S']; symbolic {
+	if _, symbolic := opts['S']; symbolic && sh.bash {
 		sh.put(symbolicMask(^allowed&0o777) + "\n")
 	}
 	return 0

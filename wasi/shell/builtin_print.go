@@ -242,7 +242,9 @@ flags:
 		f.out = append(f.out, '%')
 	case 'c':
 		text, _ := f.next()
-		text = text[:min(len(text), 1)]
+		if text = text[:min(len(text), 1)]; text == "" {
+			text = "\x00"
+		}
 		d.precision = -1
 		f.text(d, text)
 	case 's':
@@ -259,7 +261,11 @@ flags:
 			text = text[:min(len(text), d.precision)]
 			d.precision = -1
 		}
-		f.text(d, quoteBackslash(text))
+		if quoted := quoteBackslash(text); f.sh.utf8 || isASCII(text) {
+			f.text(d, quoted)
+		} else {
+			f.text(d, quoteBytes(text))
+		}
 	case 'd', 'i', 'u', 'o', 'x', 'X':
 		text, _ := f.next()
 		n, _ := f.integer(text)

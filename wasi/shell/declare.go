@@ -136,6 +136,10 @@ func (sh *shell) declFlags(command string, opts []string) (f declFlags, ok bool)
 		if o == "--" {
 			break
 		}
+		if sh.posix() && strings.Trim(o[1:], "p") != "" {
+			sh.errorf("%s: Illegal option -%c", command, strings.TrimLeft(o[1:], "p")[0])
+			return f, false
+		}
 		target := &f.set
 		if o[0] == '+' {
 			target = &f.unset
@@ -219,7 +223,7 @@ func (sh *shell) declare(command string, opts []string, items []declared) int {
 			}
 			return 1
 		}
-		local = true
+		local = !f.global
 	case "declare", "typeset":
 		local = sh.inFunction() && !f.global
 	case "nameref":

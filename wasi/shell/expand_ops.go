@@ -75,11 +75,11 @@ func (sh *shell) replacement(r *syntax.Replace) func(string) string {
 	if r.Orig != nil {
 		text = sh.patternOf(r.Orig)
 	}
-	if text == "" && r.All && r.With != nil && (r.Orig == nil || len(r.Orig.Parts) == 0) {
+	if text == "" && r.All && (r.Orig == nil || len(r.Orig.Parts) == 0) {
 		// ${x////c}: the pattern is a slash. The parser takes it for an empty one.
-		text = "/"
 		if rest := r.With; rest != nil && len(rest.Parts) > 0 {
 			if lit, ok := rest.Parts[0].(*syntax.Lit); ok && strings.HasPrefix(lit.Value, "/") {
+				text = "/"
 				parts := append([]syntax.WordPart{&syntax.Lit{Value: lit.Value[1:]}}, rest.Parts[1:]...)
 				r = &syntax.Replace{All: true, With: &syntax.Word{Parts: parts}}
 			}
@@ -334,6 +334,9 @@ func (b *fieldBuilder) transform(pe *syntax.ParamExp, v paramValue, quoted bool)
 		case holder == nil:
 			b.add("", quoted)
 			return
+		case !v.set && holder.kind != scalar:
+			b.add("declare -"+holder.attrLetters()+" "+name, quoted)
+			return
 		}
 		if letters := holder.attrLetters(); letters != "" {
 			v.str = "declare -" + letters + " " + name + "=" + quoteSingle(v.str)
@@ -355,6 +358,9 @@ func (b *fieldBuilder) transform(pe *syntax.ParamExp, v paramValue, quoted bool)
 			}
 		}
 		if op == "K" {
+			if holder != nil && holder.kind == assocArray && len(out) > 0 {
+				out = append(out, "")
+			}
 			b.add(strings.Join(out, " "), quoted)
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -107,6 +108,10 @@ func (b *fieldBuilder) rawParam(text string, quoted bool) {
 			}
 		}
 	}
+	if m := toggled.FindStringSubmatch(text); m != nil && sh.bash {
+		b.add(toggleCase(sh.getOr(m[1], ""), m[2] == "~~"), quoted)
+		return
+	}
 	if emptySlice.MatchString(text) {
 		// An offset or a length of blanks is 0; there may be one of each.
 		fixed := emptySlice.ReplaceAllString(text, "${1}0${2}")
@@ -117,6 +122,23 @@ func (b *fieldBuilder) rawParam(text string, quoted bool) {
 		sh.fatal(2, "Bad substitution")
 	}
 	sh.fail(1, "${%s}: bad substitution", text)
+}
+
+// toggled is ${x~} and ${x~~}.
+var toggled = regexp.MustCompile(`^([A-Za-z_]\w*)(~~?)$`)
+
+func toggleCase(s string, all bool) string {
+	first := true
+	return strings.Map(func(r rune) rune {
+		if first || all {
+			first = false
+			if unicode.IsUpper(r) {
+				return unicode.ToLower(r)
+			}
+			return unicode.ToUpper(r)
+		}
+		return r
+	}, s)
 }
 
 // emptySlice is an offset or a length without a number.
@@ -252,7 +274,10 @@ func (sh *shell) parameter(name string) (string, bool) {
 		case '$':
 			return strconv.Itoa(sh.pid), true
 		case '!':
-			return strconv.Itoa(sh.lastPID), sh.lastPID != 0
+			if sh.lastPID == 0 {
+				return "", false
+			}
+			return strconv.Itoa(sh.lastPID), true
 		case '-':
 			return sh.optionLetters(), true
 		case '@', '*':

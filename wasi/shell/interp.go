@@ -21,6 +21,9 @@ func (sh *shell) stmts(list []*syntax.Stmt) {
 // stmt runs one statement and leaves its status in sh.status.
 func (sh *shell) stmt(s *syntax.Stmt) {
 	sh.gate()
+	if sh.opts.noexec && !sh.interactive {
+		return
+	}
 	sh.line = int(s.Position.Line()) + sh.lineBase
 	tail := sh.tail
 	sh.tail = false

@@ -113,7 +113,7 @@ func (sh *shell) forClause(c *syntax.ForClause) {
 		for _, item := range items {
 			sh.gate()
 			sh.line = int(c.ForPos.Line()) + sh.lineBase
-			if sh.opts.xtrace {
+			if sh.opts.xtrace && sh.bash {
 				sh.trace("for " + loop.Name.Value + " in " + strings.Join(sourceWords(loop.Items), " "))
 			}
 			if sh.traps.debug != "" {
@@ -142,7 +142,7 @@ func (sh *shell) cStyleLoop(c *syntax.ForClause, loop *syntax.CStyleLoop) {
 		}
 		sh.line = int(c.ForPos.Line()) + sh.lineBase
 		if sh.opts.xtrace {
-			sh.trace("((" + sh.arithText(x, false) + "))")
+			sh.trace("(( " + sh.arithText(x, false) + " ))")
 		}
 		if sh.traps.debug != "" {
 			sh.node = nil
@@ -177,7 +177,7 @@ func (sh *shell) selectLoop(c *syntax.ForClause, name string, items []string) {
 		sh.writeError(sh.promptText(sh.getOr("PS3", "#? ")))
 		line, ok := sh.readLine()
 		if !ok {
-			sh.writeError("\n")
+			_, _ = sh.p.Write(sh.p.Context(), 1, []byte("\n"))
 			sh.status = 1
 			return
 		}
@@ -239,7 +239,7 @@ func (sh *shell) menu(items []string) string {
 }
 
 func (sh *shell) caseClause(c *syntax.CaseClause) {
-	if sh.opts.xtrace {
+	if sh.opts.xtrace && sh.bash {
 		sh.trace("case " + nodeText(c.Word) + " in")
 	}
 	if sh.traps.debug != "" {
@@ -280,12 +280,8 @@ func (sh *shell) matches(text, s string, mode patternMode) bool {
 
 func (sh *shell) arithCommand(c *syntax.ArithmCmd) {
 	sh.line = int(c.Left.Line()) + sh.lineBase
-	if sh.posix() {
-		sh.evaluate("eval", "(\n(\n"+nodeText(c.X)+"\n)\n)")
-		return
-	}
 	if sh.opts.xtrace {
-		sh.trace("((" + sh.arithText(c.X, false) + "))")
+		sh.trace("(( " + sh.arithText(c.X, false) + " ))")
 	}
 	if sh.traps.debug != "" {
 		sh.node = nil

@@ -17,7 +17,11 @@ func (sh *shell) call(c *syntax.CallExpr, redirs []*syntax.Redirect) {
 	tail := sh.tail
 	sh.tail = false
 	sh.substDone = -1
-	sh.note(c)
+	if len(redirs) > 0 && sh.bash {
+		sh.note(&syntax.Stmt{Cmd: c, Redirs: redirs})
+	} else {
+		sh.note(c)
+	}
 	var args []string
 	if len(c.Args) > 0 {
 		if args = nil; sh.posix() && len(c.Args) > 1 {

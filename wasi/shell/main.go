@@ -28,6 +28,7 @@ func newShell(p *kernel.Process) *shell {
 	}
 	args := p.Args()
 	sh.name = "sh"
+	sh.lastArg = p.Path()
 	if len(args) > 0 {
 		sh.name = args[0]
 	}
@@ -143,6 +144,8 @@ func (sh *shell) bashVariables(set func(name, value string)) {
 	sh.export("SHLVL")
 	set("BASH", "/bin/bash")
 	set("BASH_VERSION", bashVersion)
+	ifUnset("TERM", "dumb")
+	ifUnset("COMP_WORDBREAKS", " \t\n\"'><=;|&(:")
 	ifUnset("HOSTNAME", sh.p.Table().Hostname())
 	ifUnset("HOSTTYPE", "x86_64")
 	ifUnset("OSTYPE", "linux-gnu")
@@ -212,6 +215,9 @@ func (sh *shell) main(args []string) int {
 	switch {
 	case st.hasCommand:
 		sh.oneCommand = true
+		if sh.bash {
+			sh.assign("BASH_EXECUTION_STRING", st.command)
+		}
 		sh.run(stringSource("-c", st.command))
 	case len(rest) > 0 && !st.stdin:
 		return sh.scriptFile(rest[0])

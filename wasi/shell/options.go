@@ -47,7 +47,7 @@ var posixOptions = []string{"errexit", "noglob", "ignoreeof", "interactive", "mo
 func (sh *shell) findOption(name string, letter byte) *bool {
 	for _, o := range sh.opts.list() {
 		if name != "" && o.name == name || letter != 0 && o.letter == letter {
-			if sh.posix() && name != "" && !slices.Contains(posixOptions, name) {
+			if sh.posix() && letter != 'p' && !slices.Contains(posixOptions, o.name) {
 				return nil
 			}
 			return o.value
@@ -76,7 +76,7 @@ func (sh *shell) optionLetters() string {
 		}
 		return lower(a) - lower(b)
 	})
-	if sh.oneCommand {
+	if sh.oneCommand && sh.bash {
 		letters = append(letters, 'c')
 	} else if sh.fromStdin {
 		letters = append(letters, 's')

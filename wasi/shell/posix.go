@@ -40,6 +40,8 @@ func asPOSIX(stmts []*syntax.Stmt) (bad *dialectError) {
 			case *syntax.ForClause:
 				if _, arithmetic := n.Loop.(*syntax.CStyleLoop); arithmetic {
 					refuse(n, "Bad for loop variable")
+				} else if words, ok := n.Loop.(*syntax.WordIter); ok && !validName(words.Name.Value) {
+					refuse(n, "Bad for loop variable")
 				} else if n.Select {
 					refuse(n, `"do" unexpected`)
 				}
@@ -116,4 +118,18 @@ func (sh *shell) declarationWords(words []*syntax.Word) []string {
 		args = append(args, sh.words([]*syntax.Word{w})...)
 	}
 	return args
+}
+
+// nestedSubshells gives the offset of the first `((` command, -1 if there is none.
+func nestedSubshells(stmts []*syntax.Stmt) int {
+	at := -1
+	for _, s := range stmts {
+		syntax.Walk(s, func(n syntax.Node) bool {
+			if c, ok := n.(*syntax.ArithmCmd); ok && at < 0 {
+				at = int(c.Left.Offset())
+			}
+			return at < 0
+		})
+	}
+	return at
 }

@@ -63,6 +63,29 @@ func quoteANSI(s string) string {
 	return b.String()
 }
 
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// quoteBytes is quoteANSI for a locale in which no character has more than one byte.
+func quoteBytes(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c >= utf8.RuneSelf {
+			fmt.Fprintf(&b, `\%03o`, c)
+			continue
+		}
+		text := quoteANSI(string(rune(c)))
+		b.WriteString(text[2 : len(text)-1])
+	}
+	return "$'" + b.String() + "'"
+}
+
 // quoteBackslash quotes as printf %q does.
 func quoteBackslash(s string) string {
 	if s == "" {
@@ -125,9 +148,27 @@ func quoteSet(s string) string {
 	return s
 }
 
-// quotePOSIX quotes as dash prints values: in single quotes always, a single quote in double quotes.
+// quotePOSIX quotes as dash prints values: in single quotes, and runs of single quotes in double ones.
 func quotePOSIX(s string) string {
-	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
+	if s == "" {
+		return "''"
+	}
+	var b strings.Builder
+	for s != "" {
+		n := strings.IndexByte(s, '\'')
+		if n < 0 {
+			n = len(s)
+		}
+		if n > 0 {
+			b.WriteString("'" + s[:n] + "'")
+			s = s[n:]
+		}
+		if n = len(s) - len(strings.TrimLeft(s, "'")); n > 0 {
+			b.WriteString(`"` + s[:n] + `"`)
+			s = s[n:]
+		}
+	}
+	return b.String()
 }
 
 // ansiStyle says which escapes are known.

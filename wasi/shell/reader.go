@@ -23,7 +23,8 @@ type source struct {
 	prompts bool // an interactive shell's
 	partial bool // inside a command: the next line has PS2 before it
 	ended   bool
-	lines   int  // that the parser has finished
+	lines   int // that the parser has finished
+	posix   bool
 	retry   bool // rest is text to be parsed again
 	repairs int  // of the command that is read
 	aliased bool // its aliases are replaced
@@ -157,6 +158,7 @@ func (sh *shell) parse(src *source) {
 	sh.lineBase = src.first
 	defer func() { sh.lineBase = outer }()
 	parser := newParser()
+	src.posix = sh.posix()
 	src.stopped = false
 	defer func() { src.stopped = false }()
 	for stmts, err := range parser.InteractiveSeq(src) {
@@ -183,12 +185,13 @@ func (sh *shell) parse(src *source) {
 			continue
 		}
 		text := src.taken.String()
-		if sh.opts.verbose && !src.aliased {
+		if sh.opts.verbose && !src.aliased && (sh.bash || src.name != "-c") {
 			sh.writeError(text)
 		}
 		if sh.usesAliases() && src.unalias(sh) {
 			continue
 		}
+		base := src.base
 		src.base = src.read
 		src.lines += strings.Count(text, "\n")
 		src.repairs, src.aliased = 0, false
@@ -205,6 +208,12 @@ func (sh *shell) parse(src *source) {
 			sh.remember(text)
 		}
 		if sh.posix() {
+			if at := nestedSubshells(stmts); at >= base && at+1 < base+len(text) {
+				// `((` begins two subshells.
+				src.base = base
+				src.again(text[:at-base+1] + " " + text[at-base+1:] + src.rest)
+				continue
+			}
 			if bad := asPOSIX(stmts); bad != nil {
 				sh.line = int(bad.pos.Line()) + sh.lineBase
 				sh.status = 2
@@ -312,7 +321,7 @@ func (sh *shell) syntaxError(src *source, err error) {
 		sh.posixSyntaxError(bad, token, err)
 		return
 	}
-	if i := strings.LastIndex(text[:max(min(offset+2, len(text)), 0)], "[["); i >= 0 && !strings.Contains(text[i:min(max(offset, i), len(text))], "]]") {
+	if i := strings.LastIndex(text[:max(min(offset+2, len(text)), 0)], "[["); i >= 0 && !strings.Contains(text[i:min(max(offset, i), len(text))], "]]") && !syntax.IsIncomplete(err) {
 		// bash ends with the status that it has.
 		sh.status = status
 		sh.errorf("syntax error in conditional expression")

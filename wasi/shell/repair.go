@@ -66,7 +66,12 @@ func (s *source) repair(err error) bool {
 	}
 	text := s.taken.String() + s.rest
 	offset := min(max(int(at)-s.base, 0), len(text))
-	if i, ok := s.opening(text, offset); ok {
+	i, nested, ok := s.opening(text, offset)
+	if nested >= 0 {
+		s.again(text[:nested+1] + " " + text[nested+1:])
+		return true
+	}
+	if ok {
 		for {
 			if end := closing(text, i); end > 0 {
 				if fixed := rewritten(text[i.at:end], i.kind); fixed != "" && fixed != text[i.at:end] {
@@ -82,8 +87,9 @@ func (s *source) repair(err error) bool {
 			text += line
 		}
 	}
-	if i := strings.LastIndex(text[:min(offset+1, len(text))], "(("); i >= 0 && !closesTogether(text[i+1:]) {
-		s.again(text[:i+1] + " " + text[i+1:])
+	if m := openDocument.FindStringSubmatch(err.Error()); m != nil {
+		// A here-document ends with the script.
+		s.again(strings.TrimSuffix(text, "\n") + "\n" + m[1] + "\n")
 		return true
 	}
 	if i := emptyGlob.FindStringIndex(text[max(offset-2, 0):]); i != nil {
@@ -92,13 +98,23 @@ func (s *source) repair(err error) bool {
 		return true
 	}
 	line := strings.LastIndexByte(text[:offset], '\n') + 1
-	if m := letWord.FindAllStringSubmatchIndex(text[line:min(offset+1, len(text))], -1); m != nil {
+	if array := strings.LastIndex(text[:min(offset+1, len(text))], "=("); array >= line {
+		if fixed := blankKeys.ReplaceAllString(text[array:], `["$1"]=`); fixed != text[array:] {
+			s.again(text[:array] + fixed)
+			return true
+		}
+	}
+	before := text[line:min(offset+1, len(text))]
+	if m := letWord.FindAllStringSubmatchIndex(before, -1); m != nil && !strings.ContainsAny(before[m[len(m)-1][3]:], ";&|") {
 		i := line + m[len(m)-1][2]
 		s.again(text[:i] + `\` + text[i:])
 		return true
 	}
 	return false
 }
+
+// openDocument is the parser's message about a here-document that is not closed.
+var openDocument = regexp.MustCompile("unclosed here-document [`\"](.*?)[`\"]$")
 
 // letWord is a command whose arguments the parser reads in its own way, and which are words to a shell.
 var letWord = regexp.MustCompile(`(?:^|[\s;&|({])(let|export|local|readonly|declare|typeset)[ \t]`)
@@ -114,6 +130,9 @@ func rewritten(text string, kind byte) string {
 		if strings.HasPrefix(inner, rawParam) {
 			return ""
 		}
+		if m := blankKey.FindStringSubmatch(inner); m != nil {
+			return "${" + m[1] + `["` + m[2] + `"]` + m[3] + "}"
+		}
 		if name, rest, ok := strings.Cut(inner, "///"); ok && validName(name) {
 			return "${" + name + `//\/` + rest + "}"
 		}
@@ -128,6 +147,12 @@ func rewritten(text string, kind byte) string {
 	}
 	return ""
 }
+
+// blankKey is an element whose key has blanks: ${m[a b]}.
+var blankKey = regexp.MustCompile(`^([#!]?\w+)\[([^]\["'$\\]*[ \t][^]\["'$\\]*)\](.*)$`)
+
+// blankKeys are such keys in an array's value.
+var blankKeys = regexp.MustCompile(`\[([^]\["'$\\\n=]*[ \t][^]\["'$\\\n=]*)\]=`)
 
 // closesTogether says whether the parenthesis that text begins with is closed by the first of two: then it is arithmetic.
 func closesTogether(text string) bool {
@@ -154,9 +179,11 @@ type opened struct {
 
 // brackets follows what is open in a text.
 type brackets struct {
-	text  string
-	at    int
-	stack []opened
+	text   string
+	at     int
+	stack  []opened
+	posix  bool // there is no (( command
+	nested int  // where the last (( is that begins two subshells, -1 if there is none
 }
 
 func (b *brackets) top() byte {
@@ -206,6 +233,9 @@ func (b *brackets) step() {
 	case strings.HasPrefix(rest, "$((") && closesTogether(rest[2:]):
 		b.push('a', 3)
 	case strings.HasPrefix(rest, "$("):
+		if strings.HasPrefix(rest, "$((") {
+			b.nested = b.at + 1
+		}
 		b.push('$', 2)
 	case rest[0] == '}' && top == '{':
 		b.pop(1)
@@ -219,8 +249,13 @@ func (b *brackets) step() {
 		}
 	case strings.HasPrefix(rest, "))") && (top == 'a' || top == 'A'):
 		b.pop(2)
-	case strings.HasPrefix(rest, "((") && !arith && closesTogether(rest[1:]):
-		b.push('A', 2)
+	case strings.HasPrefix(rest, "((") && !arith && top != '{' && top != '"':
+		if !b.posix && closesTogether(rest[1:]) {
+			b.push('A', 2)
+			return
+		}
+		b.nested = b.at
+		b.push('$', 1)
 	case rest[0] == '(' && arith:
 		b.push('(', 1)
 	case rest[0] == '(' && top != '{':
@@ -238,9 +273,10 @@ func (b *brackets) step() {
 	}
 }
 
-// opening finds the innermost expression or substitution around an offset.
-func (s *source) opening(text string, offset int) (opened, bool) {
-	b := brackets{text: text}
+// opening finds the innermost expression or substitution around an offset, and the last `((` before it that begins two
+// subshells.
+func (s *source) opening(text string, offset int) (_ opened, nested int, ok bool) {
+	b := brackets{text: text, posix: s.posix, nested: -1}
 	end := min(offset+1, len(text))
 	for _, prefix := range []string{"$((", "((", "${"} {
 		if strings.HasPrefix(text[offset:], prefix) {
@@ -264,12 +300,12 @@ func (s *source) opening(text string, offset int) (opened, bool) {
 	for i := len(b.stack) - 1; i >= 0; i-- {
 		switch o := b.stack[i]; o.kind {
 		case 'a', 'A', '{':
-			return o, true
+			return o, b.nested, true
 		case '$', '`':
-			return opened{}, false
+			return opened{}, b.nested, false
 		}
 	}
-	return opened{}, false
+	return opened{}, b.nested, false
 }
 
 // closing gives the end of what was opened, 0 if it is not closed.

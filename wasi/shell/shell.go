@@ -137,7 +137,9 @@ func (sh *shell) clone() *shell {
 	sub.frames = cloneFrames(sh.frames)
 	sub.pipeStatus = slices.Clone(sh.pipeStatus)
 	sub.dirs = slices.Clone(sh.dirs)
-	sub.traps = sh.traps.inherited()
+	if sub.traps = sh.traps.inherited(); sh.posix() {
+		sub.traps.shown = map[string]string{}
+	}
 	sub.jobs = sh.jobs.inherited()
 	sub.out, sub.readBuffer = nil, nil
 	sub.cache = patternCache{}

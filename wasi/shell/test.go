@@ -267,7 +267,13 @@ func (sh *shell) compareFiles(a, op, b string) bool {
 	case "-ef":
 		return errX == nil && errY == nil && x.Dev() == y.Dev() && x.Ino() == y.Ino()
 	case "-nt":
+		if sh.posix() && (errX != nil || errY != nil) {
+			return false
+		}
 		return errX == nil && (errY != nil || x.ModTime().After(y.ModTime()))
+	}
+	if sh.posix() && errX != nil {
+		return false
 	}
 	return errY == nil && (errX != nil || x.ModTime().Before(y.ModTime()))
 }

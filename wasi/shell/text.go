@@ -67,7 +67,16 @@ func (sh *shell) commandText() string {
 }
 
 // text is the body of a function as it is exported.
-func (f *function) text() string { return "() " + f.body() }
+func (f *function) text() string { return "() " + nodeBody(f.decl.Body) }
+
+// nodeBody prints a statement over as many lines as it needs.
+func nodeBody(s *syntax.Stmt) string {
+	var b bytes.Buffer
+	if err := syntax.NewPrinter(syntax.Indent(4), syntax.SpaceRedirects(true)).Print(&b, s); err != nil {
+		return ""
+	}
+	return unrepaired(b.String())
+}
 
 // body prints a function's body as declare -f does.
 func (f *function) body() string {

@@ -232,8 +232,11 @@ func (sh *shell) runTraps() {
 
 // dieBy ends the shell as the signal would, after the EXIT trap.
 func (sh *shell) dieBy(sig kernel.Signal) {
-	sh.status = 128 + int(sig)
+	if sh.posix() {
+		sh.status = 128 + int(sig)
+	}
 	sh.runExitTrap()
+	sh.status = 128 + int(sig)
 	_ = sh.p.SetAction(sig, kernel.Default)
 	_ = sh.p.Raise(sig)
 	panic(abandoned{exit: true})

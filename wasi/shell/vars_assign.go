@@ -275,6 +275,11 @@ func (sh *shell) unsetElement(name, sub string) bool {
 		return true
 	}
 	if sub == "@" || sub == "*" {
+		if v.kind == indexedArray && !v.dynamic {
+			v = sh.writable(name)
+			v.list, v.set = indexed{}, true
+			return true
+		}
 		return sh.unset(name)
 	}
 	i, ok := sh.arrayIndex(name, v, sub)

@@ -156,8 +156,10 @@ func (sh *shell) assignDynamic(name, value string) {
 	case "BASH_ARGV0":
 		sh.name = value
 	case "LINENO":
-		v := sh.writable(name)
-		v.dynamic, v.str, v.set = false, value, true
+		if sh.posix() { // bash counts on
+			v := sh.writable(name)
+			v.dynamic, v.str, v.set = false, value, true
+		}
 	}
 }
 
