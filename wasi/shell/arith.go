@@ -11,14 +11,13 @@ import (
 type arithError struct{ message, token string }
 
 type arithmetic struct {
-	sh    *shell
-	text  string
-	pos   int
-	skip  int // depth of operands that are not evaluated: of && || ?:
-	depth int
+	sh   *shell
+	text string
+	pos  int
+	skip int // depth of operands that are not evaluated: of && || ?:
 }
 
-// maxArithDepth bounds nesting, and variables that name each other.
+// maxArithDepth bounds nesting, and variables and subscripts that name each other.
 const maxArithDepth = 1024
 
 // arith evaluates text; an error ends the command.
@@ -26,7 +25,7 @@ func (sh *shell) arith(text string) int64 {
 	if n, ok := plainInteger(text); ok {
 		return n
 	}
-	n, failure := sh.tryArith(text, 0)
+	n, failure := sh.tryArith(text)
 	if failure != nil {
 		sh.arithFailed(text, failure)
 	}
@@ -45,8 +44,8 @@ func (sh *shell) arithFailed(text string, e *arithError) {
 }
 
 // tryArith evaluates text and returns an error as a value.
-func (sh *shell) tryArith(text string, depth int) (n int64, failure *arithError) {
-	a := arithmetic{sh: sh, text: text, depth: depth}
+func (sh *shell) tryArith(text string) (n int64, failure *arithError) {
+	a := arithmetic{sh: sh, text: text}
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -135,10 +134,10 @@ func (a *arithmetic) comma() int64 {
 var assignOps = [...]string{"<<=", ">>=", "**=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "="}
 
 func (a *arithmetic) assignment() int64 {
-	if a.depth++; a.depth > maxArithDepth {
+	if a.sh.arithDepth++; a.sh.arithDepth > maxArithDepth {
 		a.fail("expression recursion level exceeded", a.pos)
 	}
-	defer func() { a.depth-- }()
+	defer func() { a.sh.arithDepth-- }()
 	start := a.pos
 	if target, ok := a.target(); ok {
 		a.blanks()

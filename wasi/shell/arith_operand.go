@@ -63,10 +63,7 @@ func (a *arithmetic) load(t arithTarget) int64 {
 	if n, ok := plainInteger(text); ok {
 		return n
 	}
-	if a.depth >= maxArithDepth {
-		a.fail("expression recursion level exceeded", 0)
-	}
-	n, failure := a.sh.tryArith(text, a.depth+1)
+	n, failure := a.sh.tryArith(text)
 	if failure != nil {
 		if failure.token == "" {
 			failure.token = text
@@ -88,10 +85,10 @@ func (a *arithmetic) store(t arithTarget, n int64) {
 }
 
 func (a *arithmetic) unary() int64 {
-	if a.depth++; a.depth > maxArithDepth {
+	if a.sh.arithDepth++; a.sh.arithDepth > maxArithDepth {
 		a.fail("expression recursion level exceeded", a.pos)
 	}
-	defer func() { a.depth-- }()
+	defer func() { a.sh.arithDepth-- }()
 	switch {
 	case a.take("!", "!="):
 		return truth(a.unary() == 0)

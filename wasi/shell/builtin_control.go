@@ -380,7 +380,7 @@ func (sh *shell) let(args []string) int {
 	n := int64(0)
 	for _, text := range rest {
 		var failure *arithError
-		if n, failure = sh.tryArith(text, 0); failure != nil {
+		if n, failure = sh.tryArith(text); failure != nil {
 			sh.errorf("let: %s: %s (error token is \"%s\")", text, failure.message, failure.token)
 			return 1
 		}

@@ -105,6 +105,8 @@ func (sh *shell) promptedLine(src *source) (string, error) {
 
 // promptText expands the escapes of a prompt, then parameters and commands.
 func (sh *shell) promptText(s string) string {
+	sh.enter("prompt") // which may expand itself: ${x@P}
+	defer func() { sh.depth-- }()
 	var b strings.Builder
 	if sh.bash {
 		for i := 0; i < len(s); i++ {

@@ -24,9 +24,21 @@ func (sh *shell) stmt(s *syntax.Stmt) {
 	if sh.opts.noexec && !sh.interactive {
 		return
 	}
+	if sh.running++; sh.running > maxRunning {
+		sh.fatal(2, "%s", errTooDeep)
+	}
 	sh.line = int(s.Position.Line()) + sh.lineBase
 	tail := sh.tail
 	sh.tail = false
+	sh.counted(s, tail)
+	sh.running--
+}
+
+// maxRunning bounds commands in one another, which take the stack of the process.
+const maxRunning = 100_000
+
+// counted is stmt without the bound.
+func (sh *shell) counted(s *syntax.Stmt, tail bool) {
 	switch {
 	case s.Background:
 		sh.background(s)

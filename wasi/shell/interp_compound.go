@@ -299,7 +299,7 @@ func (sh *shell) arithStatus(x syntax.ArithmExpr, context string) (n int64) {
 		return n
 	}
 	text := sh.arithText(x, false)
-	n, failure := sh.tryArith(text, 0)
+	n, failure := sh.tryArith(text)
 	if failure != nil {
 		sh.errorf("%s%s: %s (error token is \"%s\")", context, text, failure.message, failure.token)
 		return 0

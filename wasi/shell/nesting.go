@@ -1,9 +1,6 @@
 package shell
 
-import (
-	"errors"
-	"strings"
-)
+import "errors"
 
 // nesting bounds the parser's recursion. Go ends the whole process, and with it all containers in it, when a stack has
 // half a gigabyte, and a bracket in arithmetic takes 5 KB of it. Quotes are not looked at: a text is refused only when it
@@ -11,12 +8,14 @@ import (
 type nesting struct {
 	brackets int // ( and { that are open
 	keywords int // if, while, case and the like that are open
+	lists    int // && || and |
 	line     int // what nests within one line: operators, subscripts, words such as time
 }
 
 const (
 	maxBrackets = 1000
 	maxKeywords = 1000
+	maxLists    = 200_000
 	maxLine     = 50_000
 )
 
@@ -33,6 +32,8 @@ func (n *nesting) add(text string) bool {
 			n.brackets = max(n.brackets-1, 0)
 		case '[', '?', '!', '~', '-', '+', '=', '*':
 			n.line++
+		case '&', '|':
+			n.lists++
 		case '\n', ';':
 			n.line = 0
 		default:
@@ -53,7 +54,7 @@ func (n *nesting) add(text string) bool {
 			}
 			i = end - 1
 		}
-		if n.brackets > maxBrackets || n.keywords > maxKeywords || n.line > maxLine {
+		if n.brackets > maxBrackets || n.keywords > maxKeywords || n.lists > maxLists || n.line > maxLine {
 			return false
 		}
 	}
@@ -63,5 +64,5 @@ func (n *nesting) add(text string) bool {
 // tooDeep says whether text must not be given to the parser.
 func tooDeep(text string) bool {
 	var n nesting
-	return len(text) > maxBrackets && strings.ContainsAny(text, "([{") && !n.add(text)
+	return len(text) > maxBrackets && !n.add(text)
 }

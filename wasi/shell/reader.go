@@ -249,7 +249,7 @@ func (s *source) unalias(sh *shell) bool {
 
 // runLine runs the commands of one line. A command that is abandoned ends the line, but not what comes after it.
 func (sh *shell) runLine(stmts []*syntax.Stmt) {
-	noErrexit, loops, depth, context := sh.noErrexit, sh.loops, sh.depth, sh.arithContext
+	noErrexit, loops, depth, context, running := sh.noErrexit, sh.loops, sh.depth, sh.arithContext, sh.running
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -257,7 +257,7 @@ func (sh *shell) runLine(stmts []*syntax.Stmt) {
 			if r.exit && sh.nested > 0 {
 				panic(r)
 			}
-			sh.noErrexit, sh.loops, sh.depth, sh.arithContext = noErrexit, loops, depth, context
+			sh.noErrexit, sh.loops, sh.depth, sh.arithContext, sh.running = noErrexit, loops, depth, context, running
 			sh.recovered(r)
 		default:
 			panic(r)

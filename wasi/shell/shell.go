@@ -44,12 +44,14 @@ type shell struct {
 	random       uint32
 	getopt       getoptState
 
-	unwind    unwinding
-	levels    int // loops to leave, for unwindBreak and unwindContinue
-	loops     int // loops that run
-	noErrexit int // depth of places where a failure does not end the shell
-	depth     int // of function calls, evals and sources
-	substDone int // status of the last command substitution of a simple command, -1 if there was none
+	unwind     unwinding
+	levels     int // loops to leave, for unwindBreak and unwindContinue
+	loops      int // loops that run
+	noErrexit  int // depth of places where a failure does not end the shell
+	depth      int // of function calls, evals and sources
+	running    int // commands that run in one another
+	arithDepth int // expressions that are evaluated in one another
+	substDone  int // status of the last command substitution of a simple command, -1 if there was none
 
 	ifs      ifsTable
 	utf8     bool
@@ -165,11 +167,13 @@ func (sh *shell) enterSubshell() {
 
 // protect runs do and ends what a panic of ours abandons; it returns the status.
 func (sh *shell) protect(do func()) int {
+	running := sh.running
 	func() {
 		defer func() {
 			switch r := recover().(type) {
 			case nil:
 			case abandoned:
+				sh.running = running
 				sh.unwind = unwindExit
 			default:
 				panic(r)
@@ -182,11 +186,12 @@ func (sh *shell) protect(do func()) int {
 
 // attempt says whether do was abandoned.
 func (sh *shell) attempt(do func()) (failed bool) {
+	running := sh.running
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
 		case abandoned:
-			failed = true
+			failed, sh.running = true, running
 		default:
 			panic(r)
 		}

@@ -463,12 +463,12 @@ func (sh *shell) binaryTest(x *syntax.BinaryTest) bool {
 	sh.traceTest(sh.quoteTrace(a), x.Op.String(), sh.quoteTrace(b))
 	sh.arithContext = "[[: "
 	defer func() { sh.arithContext = "" }()
-	n, failure := sh.tryArith(a, 0)
+	n, failure := sh.tryArith(a)
 	text := a
 	var m int64
 	if failure == nil {
 		text = b
-		m, failure = sh.tryArith(b, 0)
+		m, failure = sh.tryArith(b)
 	}
 	if failure != nil {
 		sh.errorf("[[: %s: %s (error token is \"%s\")", text, failure.message, failure.token)
