@@ -19,21 +19,28 @@ func main() {
 	sleepers := flag.Int("sleepers", 1000, "sleeping containers to start")
 	only := flag.Bool("offload", false, "only what concerns native containers")
 	parts := flag.String("part", "", "only these parts of that, by comma: starts, execs, attach, promotions, script, once")
+	scripts := flag.Bool("shell", false, "only the shell")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [-rounds N] [-sleepers N] [-offload] [-part NAME,…] BINARY")
+		fmt.Fprintln(os.Stderr, "usage: bench [-rounds N] [-sleepers N] [-offload] [-shell] [-part NAME,…] BINARY")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *rounds, *sleepers, *only, *parts); err != nil {
+	if err := run(flag.Arg(0), *rounds, *sleepers, *only, *scripts, *parts); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(binary string, rounds, sleepers int, only bool, parts string) error {
+func run(binary string, rounds, sleepers int, only, scripts bool, parts string) error {
+	if scripts {
+		return onServer(binary, shells)
+	}
 	fmt.Printf("%-46s %10s %10s %10s\n", "", "min", "median", "p99")
 	if !only && parts == "" {
 		if err := onServer(binary, func(s *server) error { return sandbox(s, rounds, sleepers) }); err != nil {
+			return err
+		}
+		if err := onServer(binary, shells); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"strconv"
 	"strings"
 )
 
@@ -76,8 +77,12 @@ func plainInteger(s string) (int64, bool) {
 	if len(s) > 1 && s[0] == '-' {
 		i = 1
 	}
-	if i >= len(s) || len(s)-i > 18 || s[i] == '0' && len(s)-i > 1 {
+	if i >= len(s) || len(s)-i > 19 || s[i] == '0' && len(s)-i > 1 {
 		return 0, false
+	}
+	if len(s)-i == 19 { // it may be too large
+		n, err := strconv.ParseInt(s, 10, 64)
+		return n, err == nil
 	}
 	n := int64(0)
 	for ; i < len(s); i++ {

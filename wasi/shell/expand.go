@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"bytes"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -52,7 +53,7 @@ func (sh *shell) words(words []*syntax.Word) []string {
 // word expands one word to any number of fields.
 func (b *fieldBuilder) word(w *syntax.Word) {
 	if len(w.Parts) == 1 {
-		if lit, ok := w.Parts[0].(*syntax.Lit); ok && plainLiteral(lit.Value) {
+		if lit, ok := w.Parts[0].(*syntax.Lit); ok && (plainLiteral(lit.Value) || lit.Value == "[") {
 			b.fields = append(b.fields, lit.Value)
 			return
 		}
@@ -118,8 +119,12 @@ func (b *fieldBuilder) hasMeta() bool {
 			continue
 		}
 		switch b.buf[i] {
-		case '*', '?', '[':
+		case '*', '?':
 			return true
+		case '[':
+			if bytes.IndexByte(b.buf[i:], ']') > 0 {
+				return true
+			}
 		case '@', '+', '!':
 			if b.sh.shopts.extglob && i+1 < len(b.buf) && b.buf[i+1] == '(' {
 				return true
