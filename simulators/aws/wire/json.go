@@ -17,13 +17,16 @@ import (
 // jsonRPC is awsJson 1.1: one path, the operation in a header.
 type jsonRPC struct {
 	target string // before the operation's name in X-Amz-Target
-	codec  *awsjson.Protocol
+	codec  *awsjson.Protocol // nil for a service whose structures have no schemas
 }
 
 // JSON is awsJson 1.1 of a service of the SDK.
 func JSON(service *smithy.ServiceSchema) Protocol {
 	return jsonRPC{service.Schema.ID().Name + ".", awsjson.New11(service)}
 }
+
+// PlainJSON is awsJson 1.1 of a service of which the SDK has no schemas. target is what stands before ".Operation" in X-Amz-Target.
+func PlainJSON(target string) Protocol { return jsonRPC{target: target + "."} }
 
 func (p jsonRPC) Name(c *Call) string {
 	name, ok := strings.CutPrefix(c.HTTP.Header.Get("X-Amz-Target"), p.target)
@@ -43,6 +46,13 @@ func (p jsonRPC) Decode(c *Call, in any) error {
 
 // Encode writes an output as the SDK writes an input: in this protocol both have one form.
 func (p jsonRPC) Encode(w http.ResponseWriter, c *Call, out any) error {
+	if p.codec == nil {
+		body, err := plainBody(out)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, "application/x-amz-json-1.1", body)
+	}
 	body, _, err := serialized(p.codec, out.(smithy.Serializable))
 	if err != nil {
 		return err

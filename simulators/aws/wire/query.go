@@ -21,6 +21,22 @@ type query struct {
 // Query is the protocol of IAM and STS. namespace is that of the answers.
 func Query(namespace string) Protocol { return query{namespace: namespace} }
 
+// spelling is how a protocol writes the names of the SDK's fields.
+type spelling struct {
+	// in are the names that a field may have in a form; the first that is there counts.
+	in func(f reflect.StructField) []string
+	// out is the name of an element, of a field of a structure.
+	out func(owner reflect.Type, f reflect.StructField) string
+	// counted stands before the number of a list's item in a form; item is its element.
+	counted, item string
+}
+
+var querySpelling = spelling{
+	in:      func(f reflect.StructField) []string { return []string{f.Name} },
+	out:     func(_ reflect.Type, f reflect.StructField) string { return f.Name },
+	counted: "member", item: "member",
+}
+
 func form(c *Call) url.Values {
 	values, _ := url.ParseQuery(string(c.Body)) // what cannot be read is not there
 	for name, list := range c.HTTP.URL.Query() {
@@ -33,13 +49,13 @@ func (p query) Name(c *Call) string { return form(c).Get("Action") }
 
 // Decode fills in the fields of a structure of the SDK by their names: "Tags.member.1.Key".
 func (p query) Decode(c *Call, in any) error {
-	return decodeForm(form(c), "", reflect.ValueOf(in).Elem())
+	return querySpelling.decode(form(c), "", reflect.ValueOf(in).Elem())
 }
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// decodeForm reads what the form has under a prefix into a value, if it has anything.
-func decodeForm(values url.Values, prefix string, v reflect.Value) error {
+// decode reads what the form has under a prefix into a value, if it has anything.
+func (s spelling) decode(values url.Values, prefix string, v reflect.Value) error {
 	bad := func(err error) error { return fmt.Errorf("%s: %w", prefix, err) }
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -47,7 +63,7 @@ func decodeForm(values url.Values, prefix string, v reflect.Value) error {
 			return nil
 		}
 		v.Set(reflect.New(v.Type().Elem()))
-		return decodeForm(values, prefix, v.Elem())
+		return s.decode(values, prefix, v.Elem())
 	case reflect.Struct:
 		if v.Type() == timeType {
 			at, err := time.Parse(time.RFC3339, values.Get(prefix))
@@ -58,10 +74,18 @@ func decodeForm(values url.Values, prefix string, v reflect.Value) error {
 			return nil
 		}
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
-				if err := decodeForm(values, join(prefix, f.Name), v.Field(i)); err != nil {
+			f := v.Type().Field(i)
+			if !f.IsExported() {
+				continue
+			}
+			for _, name := range s.in(f) {
+				if !has(values, join(prefix, name)) {
+					continue
+				}
+				if err := s.decode(values, join(prefix, name), v.Field(i)); err != nil {
 					return err
 				}
+				break
 			}
 		}
 	case reflect.Slice:
@@ -70,12 +94,12 @@ func decodeForm(values url.Values, prefix string, v reflect.Value) error {
 			return nil
 		}
 		for n := 1; ; n++ {
-			at := join(prefix, "member", strconv.Itoa(n))
+			at := join(prefix, s.counted, strconv.Itoa(n))
 			if !has(values, at) {
 				return nil
 			}
 			item := reflect.New(v.Type().Elem()).Elem()
-			if err := decodeForm(values, at, item); err != nil {
+			if err := s.decode(values, at, item); err != nil {
 				return err
 			}
 			v.Set(reflect.Append(v, item))
@@ -126,7 +150,7 @@ func (p query) Encode(w http.ResponseWriter, c *Call, out any) error {
 	e := xml.NewEncoder(&b)
 	response := xml.StartElement{Name: xml.Name{Local: c.Operation + "Response"}, Attr: []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: p.namespace}}}
 	err := element(e, response, func() error {
-		if err := encodeXML(e, c.Operation+"Result", reflect.ValueOf(out)); err != nil {
+		if err := querySpelling.encode(e, c.Operation+"Result", reflect.ValueOf(out)); err != nil {
 			return err
 		}
 		return element(e, start("ResponseMetadata"), func() error { return e.EncodeElement(requestID, start("RequestId")) })
@@ -152,37 +176,26 @@ func element(e *xml.Encoder, s xml.StartElement, content func() error) error {
 	return e.EncodeToken(s.End())
 }
 
-// encodeXML writes a value of the SDK's structures; nil is nothing.
-func encodeXML(e *xml.Encoder, name string, v reflect.Value) error {
+// encode writes a value of the SDK's structures; nil is nothing.
+func (s spelling) encode(e *xml.Encoder, name string, v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {
 			return nil
 		}
-		return encodeXML(e, name, v.Elem())
+		return s.encode(e, name, v.Elem())
 	case reflect.Struct:
 		if v.Type() == timeType {
 			return e.EncodeElement(v.Interface().(time.Time).UTC().Format(time.RFC3339), start(name))
 		}
-		return element(e, start(name), func() error {
-			for i := range v.NumField() {
-				f := v.Type().Field(i)
-				if !f.IsExported() || f.Name == "ResultMetadata" {
-					continue
-				}
-				if err := encodeXML(e, f.Name, v.Field(i)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		return element(e, start(name), func() error { return s.fields(e, v) })
 	case reflect.Slice:
 		if v.IsNil() {
 			return nil
 		}
 		return element(e, start(name), func() error {
 			for i := range v.Len() {
-				if err := encodeXML(e, "member", v.Index(i)); err != nil {
+				if err := s.encode(e, s.item, v.Index(i)); err != nil {
 					return err
 				}
 			}
@@ -195,6 +208,20 @@ func encodeXML(e *xml.Encoder, name string, v reflect.Value) error {
 		return e.EncodeElement(v.String(), start(name))
 	case reflect.Bool, reflect.Int32, reflect.Int64, reflect.Float64:
 		return e.EncodeElement(v.Interface(), start(name))
+	}
+	return nil
+}
+
+// fields writes what a structure has.
+func (s spelling) fields(e *xml.Encoder, v reflect.Value) error {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if !f.IsExported() || f.Name == "ResultMetadata" {
+			continue
+		}
+		if err := s.encode(e, s.out(v.Type(), f), v.Field(i)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

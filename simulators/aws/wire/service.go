@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"net/http"
 )
 
@@ -60,6 +61,10 @@ func (s *Service) Call(ctx context.Context, c *Call) (any, error) {
 	}
 	in := op.input()
 	if err := s.Protocol.Decode(c, in); err != nil {
+		var known *Error
+		if errors.As(err, &known) {
+			return nil, known
+		}
 		return nil, &Error{Status: http.StatusBadRequest, Code: "SerializationException", Message: err.Error()}
 	}
 	return op.run(ctx, c, in)
