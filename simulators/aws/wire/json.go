@@ -16,7 +16,7 @@ import (
 
 // jsonRPC is awsJson 1.1: one path, the operation in a header.
 type jsonRPC struct {
-	target string // before the operation's name in X-Amz-Target
+	target string            // before the operation's name in X-Amz-Target
 	codec  *awsjson.Protocol // nil for a service whose structures have no schemas
 }
 
