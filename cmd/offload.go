@@ -172,6 +172,9 @@ func (c offloadConfig) driver(ctx context.Context, b offload.BackendConfig) (off
 
 // cloud starts the driver of a cloud, in the program that has its SDK.
 func (c offloadConfig) cloud(ctx context.Context, b offload.BackendConfig, settings any) (offload.Driver, error) {
+	if err := os.MkdirAll(c.runtimeDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of its sockets: %w", err)
+	}
 	sum := sha256.Sum256([]byte(b.Name))
 	name := "d-" + hex.EncodeToString(sum[:6])
 	if c.images == nil { // the server's has the name
