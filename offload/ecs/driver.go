@@ -64,7 +64,8 @@ func (d *Driver) Name() string { return "ecs" }
 // Limits are Fargate's.
 func (d *Driver) Limits() runtime.Limits {
 	return runtime.Limits{
-		MaxDisk: mostDisk << 30, NoRestart: true, NoInbound: true, NoBinds: true, OutputElsewhere: true, Platforms: []string{"linux/amd64", "linux/arm64"},
+		MaxDisk: mostDisk << 30, NoRestart: true, NoInbound: true, NoBinds: true, OutputElsewhere: true,
+		NoNetworks: "a task on Fargate is in its VPC, and in no network of this server", Platforms: []string{"linux/amd64", "linux/arm64"},
 	}
 }
 
@@ -81,6 +82,9 @@ func (d *Driver) Pace() offload.Pace {
 
 // Run starts a task. The attempt is the client's token, so that a second call finds the first one's task.
 func (d *Driver) Run(ctx context.Context, s offload.Spec) (offload.Handle, error) {
+	if err := possible(s.Task); err != nil {
+		return offload.Handle{}, err
+	}
 	shape, err := shapeOf(s.Task.Size)
 	if err != nil {
 		return offload.Handle{}, err
@@ -107,6 +111,34 @@ func (d *Driver) Run(ctx context.Context, s offload.Spec) (offload.Handle, error
 func isTransient(err error) bool {
 	_, ok := err.(*offload.TransientError) //nolint:errorlint // a driver's errors are not wrapped further
 	return ok
+}
+
+// possible refuses what a task cannot have on Fargate, or does not get from this driver: nothing is left out in silence.
+func possible(t runtime.Task) error {
+	s := t.Security
+	never := func(what string) error {
+		return errdefs.ErrFailedPrecondition.WithMessage(what + " is not to be had on Fargate: see docs/backends/ecs.md")
+	}
+	switch {
+	case s.Privileged:
+		return never("--privileged")
+	case len(s.CapAdd) > 0:
+		return never("--cap-add")
+	case len(s.CapDrop) > 0:
+		return never("--cap-drop")
+	case s.NoNewPrivileges, s.Unconfined, s.SeccompProfile != "":
+		return never("--security-opt")
+	case len(s.Ulimits) > 0:
+		return never("--ulimit")
+	case t.HostNetwork:
+		return never("--network host")
+	case t.Container.GetReadOnly():
+		return never("--read-only")
+	}
+	for _, m := range t.Container.GetMounts() {
+		return never("a mount at " + m.GetTarget())
+	}
+	return nil
 }
 
 // token is of an attempt at one kind of capacity: of another kind it is another request.
