@@ -432,12 +432,12 @@ func (b *Backend) restart(ctx context.Context, k *task) error {
 	if err := b.write(ctx, &next, true); err != nil {
 		return err
 	}
-	b.change(k, func() {
-		k.intent = next
-		k.ended, k.status, k.missingSince = make(chan struct{}), Status{}, time.Time{}
-	})
+	b.change(k, func() { k.intent = next })
 	err := b.calls.try(ctx, func(ctx context.Context) error { return restarter.Restart(ctx, *next.Handle) }, asTransient)
 	b.config.Failpoint("after restart")
+	if err == nil { // what the platform said until now is of the run before
+		b.change(k, func() { k.ended, k.status, k.missingSince = make(chan struct{}), Status{}, time.Time{} })
+	}
 	if errdefs.IsNotFound(err) {
 		return errdefs.ErrFailedPrecondition.WithMessage(
 			"somebody has removed its task, and the container's files with it: remove the container, and create it again")

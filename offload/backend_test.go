@@ -211,6 +211,45 @@ func TestLateStatus(t *testing.T) {
 	}
 }
 
+// slow is a driver in whose Restart something happens before the task is started.
+type slow struct {
+	restarting
+	before *func()
+}
+
+func (s slow) Restart(ctx context.Context, h Handle) error {
+	(*s.before)()
+	return s.restarting.Restart(ctx, h)
+}
+
+// TestStatusWhileStartingAgain has the platform asked while a task is being started again.
+func TestStatusWhileStartingAgain(t *testing.T) {
+	w := newWorld(t)
+	var before func()
+	w.driver = slow{restarting{driver{w.platform}}, &before}
+	b, _ := w.server(true)
+	if _, err := b.Acquire(t.Context(), w.task("c")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Release(t.Context(), "c", false); err != nil {
+		t.Fatal(err)
+	}
+	before = func() { b.poll(t.Context()) }
+	client, err := b.Acquire(t.Context(), w.task("c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.poll(t.Context())
+	select {
+	case <-client.Done():
+		t.Errorf("the agent that runs is gone: %v", client.Err())
+	default:
+	}
+	if live, left, ever := w.platform.count("c"); live != 1 || left != 1 || ever != 1 {
+		t.Errorf("%d run, %d are left, of %d", live, left, ever)
+	}
+}
+
 // refusing is a driver that does not start a task again for a while.
 type refusing struct {
 	restarting
