@@ -99,8 +99,14 @@ func (s *source) repair(err error) bool {
 	}
 	line := strings.LastIndexByte(text[:offset], '\n') + 1
 	if array := strings.LastIndex(text[:min(offset+1, len(text))], "=("); array >= line {
-		if fixed := blankKeys.ReplaceAllString(text[array:], `["$1"]=`); fixed != text[array:] {
+		if fixed := keysOfArray.ReplaceAllString(text[array:], `["$1"]=`); fixed != text[array:] {
 			s.again(text[:array] + fixed)
+			return true
+		}
+	}
+	for _, m := range keyOfElement.FindAllStringSubmatchIndex(text[line:], -1) {
+		if line+m[0] <= offset && offset <= line+m[1] {
+			s.again(text[:line+m[4]] + `"` + text[line+m[4]:line+m[5]] + `"` + text[line+m[5]:])
 			return true
 		}
 	}
@@ -130,7 +136,7 @@ func rewritten(text string, kind byte) string {
 		if strings.HasPrefix(inner, rawParam) {
 			return ""
 		}
-		if m := blankKey.FindStringSubmatch(inner); m != nil {
+		if m := keyOfParam.FindStringSubmatch(inner); m != nil {
 			return "${" + m[1] + `["` + m[2] + `"]` + m[3] + "}"
 		}
 		if name, rest, ok := strings.Cut(inner, "///"); ok && validName(name) {
@@ -148,11 +154,12 @@ func rewritten(text string, kind byte) string {
 	return ""
 }
 
-// blankKey is an element whose key has blanks: ${m[a b]}.
-var blankKey = regexp.MustCompile(`^([#!]?\w+)\[([^]\["'$\\]*[ \t][^]\["'$\\]*)\](.*)$`)
-
-// blankKeys are such keys in an array's value.
-var blankKeys = regexp.MustCompile(`\[([^]\["'$\\\n=]*[ \t][^]\["'$\\\n=]*)\]=`)
+// A key of an associative array need be no expression: it is quoted for the parser, in ${m[a b]}, m=([a b]=c) and m[/a]=b.
+var (
+	keyOfParam   = regexp.MustCompile(`^([#!]?\w+)\[([^]\["'$\\]+)\]([^[].*)?$`)
+	keysOfArray  = regexp.MustCompile(`\[([^]\["'$\\\n=]+)\]=`)
+	keyOfElement = regexp.MustCompile(`([A-Za-z_]\w*)\[([^]\["'$\\\n]+)\]\+?=`)
+)
 
 // closesTogether says whether the parenthesis that text begins with is closed by the first of two: then it is arithmetic.
 func closesTogether(text string) bool {
