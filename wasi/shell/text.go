@@ -78,14 +78,33 @@ func nodeBody(s *syntax.Stmt) string {
 	return unrepaired(b.String())
 }
 
-// body prints a function's body as declare -f does.
+// body prints a function's body as declare -f does. Where bash's layout would change what it means, it is the parser's.
 func (f *function) body() string {
-	var b bytes.Buffer
-	printer := syntax.NewPrinter(syntax.Indent(4), syntax.SpaceRedirects(true))
-	if err := printer.Print(&b, f.decl.Body); err != nil {
-		return ""
+	text := nodeBody(f.decl.Body)
+	if manyLines(f.decl.Body) {
+		return text
 	}
-	return bashLayout(unrepaired(b.String()))
+	layout := bashLayout(text)
+	if _, err := newParser().Parse(strings.NewReader("f() "+layout), ""); err != nil {
+		return text
+	}
+	return layout
+}
+
+// manyLines says whether a statement has a text that goes over more than one line.
+func manyLines(s *syntax.Stmt) (found bool) {
+	syntax.Walk(s, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Lit:
+			found = found || strings.Contains(n.Value, "\n")
+		case *syntax.SglQuoted:
+			found = found || strings.Contains(n.Value, "\n")
+		case *syntax.Redirect:
+			found = found || n.Hdoc != nil
+		}
+		return !found
+	})
+	return found
 }
 
 // bashLayout changes the parser's layout into bash's: a brace on a line of its own, then statements with semicolons.
