@@ -223,9 +223,6 @@ func parseBracket(text string, i int, isUTF8 bool) (*bracket, int) {
 		if text[i] == ']' && !first {
 			return b, i + 1
 		}
-		if text[i] == '/' {
-			return nil, 0
-		}
 		lo, end, class := bracketItem(text, i, isUTF8)
 		if end < 0 {
 			return nil, 0
