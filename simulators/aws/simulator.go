@@ -42,6 +42,8 @@ type Config struct {
 	// Keys are the secrets of access keys, by id.
 	Keys map[string]string
 	Log  *slog.Logger // nil discards
+	// Answered is told each answer of a service that is no fault's, before it is sent: for tests. Nil is nobody.
+	Answered func(c *wire.Call, status int, header http.Header, body []byte)
 }
 
 // Simulator is a running AWS.
@@ -164,38 +166,28 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := &wire.Call{HTTP: r, Body: body}
 	begun := s.now()
-	answer := &counted{ResponseWriter: w}
+	answer := &buffer{} // whole, or an error: it is written first where nobody sees it
 	record := calls.Call{Time: begun}
-	defer func() {
-		record.Service, record.Operation, record.Key, record.Status, record.Took = c.Service, c.Operation, c.Key, answer.status, time.Since(begun)
-		record.Input = string(body[:min(len(body), 4096)])
-		s.calls.Add(record)
-	}()
 	record.Code, record.Fault = s.answer(answer, c)
+	record.Service, record.Operation, record.Key, record.Status, record.Took = c.Service, c.Operation, c.Key, answer.status, time.Since(begun)
+	record.Input = string(body[:min(len(body), 4096)])
+	s.calls.Add(record)
+	if record.Fault == string(faults.Lose) {
+		s.hangUp(w)
+		return
+	}
+	if s.config.Answered != nil && record.Fault == "" {
+		s.config.Answered(c, answer.status, answer.header, answer.body.Bytes())
+	}
+	answer.to(w)
 }
 
 func within(path, folder string) bool {
 	return path == folder || len(path) > len(folder) && path[:len(folder)] == folder && path[len(folder)] == '/'
 }
 
-// counted remembers an answer's status.
-type counted struct {
-	http.ResponseWriter
-	status int
-}
-
-func (c *counted) WriteHeader(status int) {
-	if c.status == 0 {
-		c.status = status
-	}
-	c.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap is for http.ResponseController.
-func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
-
 // answer runs a call, with the faults that happen to it. It returns the code of an error and the kind of a fault.
-func (s *Simulator) answer(w http.ResponseWriter, c *wire.Call) (code, fault string) {
+func (s *Simulator) answer(w *buffer, c *wire.Call) (code, fault string) {
 	refused := wire.Verify(c, s.secret, s.now())
 	var service *wire.Service
 	if all := s.services.Load(); all != nil {
@@ -235,7 +227,6 @@ func (s *Simulator) answer(w http.ResponseWriter, c *wire.Call) (code, fault str
 	}
 	out, err := service.Call(c.HTTP.Context(), c)
 	if r, hit := s.faults.Hit(faults.Lose, c.Service, c.Operation); hit && err == nil {
-		s.hangUp(w)
 		return "", string(r.Kind)
 	}
 	if err != nil {
@@ -245,12 +236,9 @@ func (s *Simulator) answer(w http.ResponseWriter, c *wire.Call) (code, fault str
 		}
 		return fail(known), fault
 	}
-	// An answer is whole or an error: it is written first where nobody sees it.
-	var buffered buffer
-	if err := service.Protocol.Encode(&buffered, c, out); err != nil {
+	if err := service.Protocol.Encode(w, c, out); err != nil {
 		return fail(wire.AsError(err)), fault
 	}
-	buffered.to(w)
 	return "", fault
 }
 

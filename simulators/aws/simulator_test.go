@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,8 @@ import (
 	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/offload/native"
 	"github.com/sockerless/sockerless/simulators/aws"
+	"github.com/sockerless/sockerless/simulators/aws/awstest"
+	"github.com/sockerless/sockerless/simulators/aws/wire"
 )
 
 // program is the agent, built once.
@@ -73,6 +76,7 @@ type cloud struct {
 	dir     string
 	sockets string
 	address string
+	models  *awstest.Models // of each answer
 }
 
 func newCloud(t *testing.T) *cloud {
@@ -81,7 +85,7 @@ func newCloud(t *testing.T) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{t: t, dir: t.TempDir(), sockets: sockets, address: "127.0.0.1:0"}
+	c := &cloud{t: t, dir: t.TempDir(), sockets: sockets, address: "127.0.0.1:0", models: awstest.NewModels(t)}
 	c.open()
 	t.Cleanup(func() {
 		c.close()
@@ -106,10 +110,22 @@ func (c *cloud) open() {
 	c.Simulator, err = aws.Open(c.t.Context(), aws.Config{
 		DataDir: c.dir, RuntimeDir: c.sockets, Native: native.Config{Executable: self, Arguments: []string{"native-init"}},
 		Agent: func(string) (offload.AgentProgram, error) { return offload.AgentProgram{Path: program}, nil },
-		Keys:  map[string]string{"AKTEST": "secret"}, Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, l)
+		Keys:  map[string]string{"AKTEST": "secret"}, Answered: c.check, Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, l)
 	if err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// check is of every answer: as the model of the service has it.
+func (c *cloud) check(call *wire.Call, status int, header http.Header, body []byte) {
+	if err := c.models.Check(call.Service, call.Operation, status, header, body); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// cli is the command line client of a user with a key.
+func (c *cloud) cli() awstest.CLI {
+	return awstest.CLI{Endpoint: "http://" + c.Host(), Key: "AKTEST", Secret: "secret"}
 }
 
 func (c *cloud) close() {
@@ -199,6 +215,9 @@ func TestCaller(t *testing.T) {
 	out, err := sts.NewFromConfig(c.client("secret")).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil || awssdk.ToString(out.Account) != aws.Account || awssdk.ToString(out.Arn) != "arn:aws:iam::000000000000:user/AKTEST" {
 		t.Errorf("%+v, %v", out, err)
+	}
+	if got := c.cli().Query(t, "Account", "sts", "get-caller-identity"); got != aws.Account {
+		t.Errorf("the client is of account %q", got)
 	}
 	if _, err := sts.NewFromConfig(c.client("wrong")).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); err == nil {
 		t.Error("a wrong secret is taken")
