@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -44,6 +45,9 @@ type Config struct {
 	Egress func(container, address string) error
 	// Gateway is what the gateway of a network stands for; the zero value is this machine's address that is not loopback.
 	Gateway netip.Addr
+	// Within connects a container to an address, "ip:port", at which this program itself serves its containers, and tells with ok
+	// whether the address is one: so a simulated cloud has metadata of its own. Nil is none.
+	Within func(ctx context.Context, container, address string) (conn net.Conn, ok bool, err error)
 }
 
 // Engine is the set of containers of a server. All methods may be called concurrently.

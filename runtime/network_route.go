@@ -90,6 +90,11 @@ const connectWithin = 127 * time.Second
 
 // dialFrom connects a container to an address: of another container, of this machine, or beyond.
 func (e *Engine) dialFrom(ctx context.Context, a *attachment, endpoints []*endpoint, proto string, to netip.AddrPort) (net.Conn, error) {
+	if e.cfg.Within != nil {
+		if conn, ok, err := e.cfg.Within(ctx, a.c.id, to.String()); ok {
+			return conn, err
+		}
+	}
 	r := e.route(endpoints, to.Addr())
 	switch {
 	case r.err != nil:

@@ -20,6 +20,7 @@ import (
 	"github.com/sockerless/sockerless/offload/native"
 	"github.com/sockerless/sockerless/simulators/aws/ecr"
 	"github.com/sockerless/sockerless/simulators/aws/ecs"
+	"github.com/sockerless/sockerless/simulators/aws/logs"
 	"github.com/sockerless/sockerless/simulators/aws/sts"
 	"github.com/sockerless/sockerless/simulators/aws/wire"
 	"github.com/sockerless/sockerless/simulators/internal/calls"
@@ -53,9 +54,9 @@ type Simulator struct {
 	server   http.Server
 	serving  sync.WaitGroup
 	services atomic.Pointer[map[string]*wire.Service] // by the name in signatures; nil while it starts
-	registry *registry.Registry
-	images   atomic.Pointer[ecr.ECR] // nil while it starts
+	ecr      *ecr.ECR
 	machine  *machine.Machine
+	logs     *logs.Logs
 	ecs      *ecs.ECS
 	state    state.Store
 	faults   faults.Set
@@ -77,7 +78,11 @@ func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err
 	if s.state, err = state.Open(filepath.Join(config.DataDir, "state"), state.Options{Log: config.Log}); err != nil {
 		return s, err
 	}
-	if s.registry, err = registry.Open(filepath.Join(config.DataDir, "registry"), s.state); err != nil {
+	images, err := registry.Open(filepath.Join(config.DataDir, "registry"), s.state)
+	if err != nil {
+		return s, err
+	}
+	if s.ecr, err = ecr.Open(ctx, ecr.Config{Account: Account, Host: s.Host(), State: s.state, Registry: images, Faults: &s.faults, Now: s.now}); err != nil {
 		return s, err
 	}
 	// The machine pulls from the registry here while it is opened by nobody else: the listener serves first.
@@ -88,17 +93,20 @@ func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err
 	if err != nil {
 		return s, err
 	}
-	images, err := ecr.Open(ecr.Config{Account: Account, Host: s.Host(), Data: s.registry, State: s.state, Now: s.now})
+	if s.logs, err = logs.Open(logs.Config{Account: Account, State: s.state, Faults: &s.faults, Now: s.now}); err != nil {
+		return s, err
+	}
+	network, err := ecs.Flat(ctx, s.state, s.machine)
 	if err != nil {
 		return s, err
 	}
-	s.images.Store(images)
-	s.ecs, err = ecs.Open(ecs.Config{Account: Account, State: s.state, Machine: s.machine, Images: images, Faults: &s.faults, Now: s.now, Log: config.Log})
+	s.ecs, err = ecs.Open(ecs.Config{
+		Account: Account, State: s.state, Machine: s.machine, Logs: s.logs, Network: network, Host: s.Host(), Pull: s.ecr.Credentials, Faults: &s.faults, Now: s.now, Log: config.Log})
 	if err != nil {
 		return s, err
 	}
 	services := map[string]*wire.Service{}
-	for _, service := range []*wire.Service{sts.New(Account), images.Service(), s.ecs.Service()} {
+	for _, service := range []*wire.Service{sts.New(Account), s.ecs.Service(), s.ecr.Service(), s.logs.Service()} {
 		services[service.Name] = service
 	}
 	s.services.Store(&services)
@@ -148,12 +156,7 @@ const mostBody = 64 << 20
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case within(r.URL.Path, "/v2"):
-		images := s.images.Load()
-		if images == nil {
-			http.Error(w, "the simulator starts", http.StatusServiceUnavailable)
-			return
-		}
-		images.ServeHTTP(w, r)
+		s.ecr.ServeHTTP(w, r)
 		return
 	case within(r.URL.Path, "/_simulator"):
 		s.admin(w, r)

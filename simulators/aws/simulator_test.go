@@ -6,7 +6,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,16 +16,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -39,6 +38,7 @@ import (
 	"github.com/sockerless/sockerless/simulators/aws"
 	"github.com/sockerless/sockerless/simulators/aws/awstest"
 	"github.com/sockerless/sockerless/simulators/aws/wire"
+	"github.com/sockerless/sockerless/simulators/internal/faults"
 )
 
 // program is the agent, built once.
@@ -185,22 +185,39 @@ func (c *cloud) push(repository string) (reference string) {
 	}
 	reference = c.Host() + "/" + repository + ":latest"
 	client := ecr.NewFromConfig(c.client("secret"))
-	if _, err := client.CreateRepository(c.t.Context(), &ecr.CreateRepositoryInput{RepositoryName: &repository}); err != nil {
+	var exists *ecrtypes.RepositoryAlreadyExistsException
+	if _, err := client.CreateRepository(c.t.Context(), &ecr.CreateRepositoryInput{RepositoryName: &repository}); err != nil && !errors.As(err, &exists) {
 		c.t.Fatal(err)
 	}
-	token := must(client.GetAuthorizationToken(c.t.Context(), &ecr.GetAuthorizationTokenInput{})).AuthorizationData[0].AuthorizationToken
-	user, password, _ := strings.Cut(string(must(base64.StdEncoding.DecodeString(*token))), ":")
-	login := remote.WithAuth(authn.FromConfig(authn.AuthConfig{Username: user, Password: password}))
-	if err := remote.Write(must(name.ParseReference(reference)), img); err == nil {
-		c.t.Error("an image was pushed without a token")
-	}
-	if err := remote.Write(must(name.ParseReference(c.Host()+"/none:latest")), img, login); err == nil {
-		c.t.Error("an image was pushed to a repository that is not there")
-	}
-	if err := remote.Write(must(name.ParseReference(reference)), img, login); err != nil {
+	if err := remote.Write(must(name.ParseReference(reference)), img, c.login()); err != nil {
 		c.t.Fatal(err)
 	}
 	return reference
+}
+
+// login is a client of the registry with a token of ECR.
+func (c *cloud) login() remote.Option {
+	c.t.Helper()
+	out, err := ecr.NewFromConfig(c.client("secret")).GetAuthorizationToken(c.t.Context(), &ecr.GetAuthorizationTokenInput{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return remote.WithAuth(authn.FromConfig(authn.AuthConfig{Auth: awssdk.ToString(out.AuthorizationData[0].AuthorizationToken)}))
+}
+
+// faults sets what goes wrong from now on.
+func (c *cloud) faults(rules ...faults.Rule) {
+	c.t.Helper()
+	body := must(json.Marshal(aws.FaultRules{Rules: rules}))
+	r := must(http.NewRequestWithContext(c.t.Context(), http.MethodPut, "http://"+c.Host()+"/_simulator/faults", bytes.NewReader(body)))
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusNoContent {
+		c.t.Fatal(answer.Status)
+	}
 }
 
 func must[T any](v T, err error) T {
@@ -224,42 +241,5 @@ func TestCaller(t *testing.T) {
 	}
 	if _, err := ecs.NewFromConfig(c.client("wrong")).ListTasks(t.Context(), &ecs.ListTasksInput{}); err == nil {
 		t.Error("a wrong secret is taken")
-	}
-}
-
-// TestTask runs a task to its end, which is known after a restart of the simulator.
-func TestTask(t *testing.T) {
-	c := newCloud(t)
-	image := c.push("busybox")
-	client := ecs.NewFromConfig(c.client("secret"))
-	if _, err := client.CreateCluster(t.Context(), &ecs.CreateClusterInput{}); err != nil {
-		t.Fatal(err)
-	}
-	_, err := client.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
-		Family: awssdk.String("f"), Cpu: awssdk.String("256"), Memory: awssdk.String("512"), RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
-		ContainerDefinitions: []types.ContainerDefinition{{Name: awssdk.String("main"), Image: awssdk.String(image), Command: []string{"sh", "-c", "sleep 0.2; exit 7"}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := &ecs.RunTaskInput{TaskDefinition: awssdk.String("f"), ClientToken: awssdk.String("once")}
-	first := must(client.RunTask(t.Context(), run))
-	again := must(client.RunTask(t.Context(), run))
-	arn := awssdk.ToString(first.Tasks[0].TaskArn)
-	if awssdk.ToString(again.Tasks[0].TaskArn) != arn {
-		t.Error("one token started two tasks")
-	}
-	c.close()
-	c.open()
-	waiter := ecs.NewTasksStoppedWaiter(client, func(o *ecs.TasksStoppedWaiterOptions) {
-		o.MinDelay, o.MaxDelay = 20*time.Millisecond, 100*time.Millisecond
-	})
-	out, err := waiter.WaitForOutput(t.Context(), &ecs.DescribeTasksInput{Tasks: []string{arn}}, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	task := out.Tasks[0]
-	if awssdk.ToInt32(task.Containers[0].ExitCode) != 7 || task.StopCode != types.TaskStopCodeEssentialContainerExited {
-		t.Errorf("it ended as %+v, %s: %s", task.Containers[0], task.StopCode, awssdk.ToString(task.StoppedReason))
 	}
 }

@@ -1,147 +1,102 @@
 package ecr
 
 import (
-	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
-	"net/http"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"context"
+
 	"github.com/aws/aws-sdk-go-v2/service/ecr/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	"github.com/containerd/errdefs"
 
 	"github.com/sockerless/sockerless/simulators/aws/wire"
+	"github.com/sockerless/sockerless/simulators/internal/faults"
+	"github.com/sockerless/sockerless/simulators/internal/registry"
 	"github.com/sockerless/sockerless/simulators/internal/table"
 	"github.com/sockerless/sockerless/store/state"
 )
 
 // Config is what the service stands on.
 type Config struct {
-	Account string
-	Host    string // of the registry: host:port
-	Data    http.Handler
-	State   state.Store
-	Now     func() time.Time
+	Account  string
+	Host     string // of the registry, as clients name it
+	State    state.Store
+	Registry *registry.Registry
+	Faults   *faults.Set
+	Now      func() time.Time
 }
 
-// ECR is the service.
+// repository is one with all that is set for it, by its name.
+type repository struct {
+	types.Repository
+	Tags      []types.Tag
+	Policy    string // JSON; "" is none
+	Lifecycle string
+}
+
+// ECR is the service, and the handler of its registry's data plane.
 type ECR struct {
 	config       Config
-	repositories *table.Table[types.Repository]
-	tokens       *table.Table[time.Time] // token → its end
+	secret       []byte // by which tokens are known again
+	repositories *table.Table[repository]
+	blobs        *table.Table[time.Time] // when one came to a repository: by "name@digest"
 }
 
-// Open finds the repositories again.
-func Open(config Config) (*ECR, error) {
-	r := &ECR{config: config}
+const secretKey = "ecr/secret"
+
+// Open finds the repositories of an earlier simulator.
+func Open(ctx context.Context, config Config) (*ECR, error) {
+	e := &ECR{config: config}
 	var err error
-	if r.repositories, err = table.Open[types.Repository](config.State, "ecr/repository/"); err != nil {
+	if e.repositories, err = table.Open[repository](config.State, "ecr/repository/"); err != nil {
 		return nil, err
 	}
-	r.tokens, err = table.Open[time.Time](config.State, "ecr/token/")
-	return r, err
+	if e.blobs, err = table.Open[time.Time](config.State, "ecr/blob/"); err != nil {
+		return nil, err
+	}
+	e.secret, err = config.State.Get(secretKey)
+	if errdefs.IsNotFound(err) {
+		e.secret = []byte(rand.Text())
+		err = config.State.Update(ctx, state.Put(secretKey, e.secret))
+	}
+	return e, err
 }
 
 // Service is what it can do.
-func (r *ECR) Service() *wire.Service {
-	return &wire.Service{Name: "ecr", Protocol: wire.JSON(schemas.AmazonEC2ContainerRegistry_V20150921), Operations: map[string]wire.Operation{
-		"CreateRepository":      wire.Op(r.createRepository),
-		"DescribeRepositories":  wire.Op(r.describeRepositories),
-		"GetAuthorizationToken": wire.Op(r.getAuthorizationToken),
-	}}
+func (e *ECR) Service() *wire.Service {
+	return &wire.Service{
+		Name: "ecr", Protocol: wire.JSON(schemas.AmazonEC2ContainerRegistry_V20150921),
+		Operations: map[string]wire.Operation{
+			"BatchDeleteImage":              wire.Op(e.batchDeleteImage),
+			"BatchGetImage":                 wire.Op(e.batchGetImage),
+			"CreateRepository":              wire.Op(e.createRepository),
+			"DeleteLifecyclePolicy":         wire.Op(e.deleteLifecyclePolicy),
+			"DeleteRepository":              wire.Op(e.deleteRepository),
+			"DeleteRepositoryPolicy":        wire.Op(e.deleteRepositoryPolicy),
+			"DescribeImages":                wire.Op(e.describeImages),
+			"DescribeRepositories":          wire.Op(e.describeRepositories),
+			"GetAuthorizationToken":         wire.Op(e.getAuthorizationToken),
+			"GetLifecyclePolicy":            wire.Op(e.getLifecyclePolicy),
+			"GetRepositoryPolicy":           wire.Op(e.getRepositoryPolicy),
+			"ListImages":                    wire.Op(e.listImages),
+			"ListTagsForResource":           wire.Op(e.listTagsForResource),
+			"PutImageScanningConfiguration": wire.Op(e.putImageScanningConfiguration),
+			"PutImageTagMutability":         wire.Op(e.putImageTagMutability),
+			"PutLifecyclePolicy":            wire.Op(e.putLifecyclePolicy),
+			"SetRepositoryPolicy":           wire.Op(e.setRepositoryPolicy),
+			"TagResource":                   wire.Op(e.tagResource),
+			"UntagResource":                 wire.Op(e.untagResource),
+		},
+	}
 }
 
-func (r *ECR) createRepository(ctx context.Context, c *wire.Call, in *ecr.CreateRepositoryInput) (*ecr.CreateRepositoryOutput, error) {
-	name := aws.ToString(in.RepositoryName)
-	made, err := r.repositories.Update(ctx, name, func(_ types.Repository, ok bool) (types.Repository, error) {
-		if ok {
-			return types.Repository{}, &wire.Error{Code: "RepositoryAlreadyExistsException", Message: fmt.Sprintf(
-				"The repository with name '%s' already exists in the registry with id '%s'", name, r.config.Account)}
-		}
-		return types.Repository{
-			RepositoryName: in.RepositoryName, RegistryId: aws.String(r.config.Account), CreatedAt: aws.Time(r.config.Now()),
-			RepositoryArn: aws.String(fmt.Sprintf("arn:aws:ecr:%s:%s:repository/%s", c.Region, r.config.Account, name)), RepositoryUri: aws.String(r.config.Host + "/" + name),
-			ImageTagMutability: types.ImageTagMutabilityMutable, ImageScanningConfiguration: &types.ImageScanningConfiguration{},
-		}, nil
-	})
-	return &ecr.CreateRepositoryOutput{Repository: &made}, err
+func invalid(format string, args ...any) error {
+	return &wire.Error{Code: "InvalidParameterException", Message: fmt.Sprintf(format, args...)}
 }
 
-func (r *ECR) describeRepositories(_ context.Context, _ *wire.Call, in *ecr.DescribeRepositoriesInput) (*ecr.DescribeRepositoriesOutput, error) {
-	all := r.repositories.All()
-	for _, name := range in.RepositoryNames {
-		if _, ok := r.repositories.Get(name); !ok {
-			return nil, &wire.Error{Code: "RepositoryNotFoundException", Message: fmt.Sprintf(
-				"The repository with name '%s' does not exist in the registry with id '%s'", name, r.config.Account)}
-		}
-	}
-	if len(in.RepositoryNames) > 0 {
-		all = slices.DeleteFunc(all, func(known types.Repository) bool {
-			return !slices.Contains(in.RepositoryNames, aws.ToString(known.RepositoryName))
-		})
-	}
-	for i := range all {
-		all[i].RepositoryUri = aws.String(r.config.Host + "/" + aws.ToString(all[i].RepositoryName)) // the simulator may be elsewhere now
-	}
-	page, next, err := wire.Page(all, aws.ToString(in.NextToken), int(aws.ToInt32(in.MaxResults)), 1000)
-	return &ecr.DescribeRepositoriesOutput{Repositories: page, NextToken: next}, err
-}
-
-// tokenLife is how long a token for the registry lasts.
-const tokenLife = 12 * time.Hour
-
-func (r *ECR) getAuthorizationToken(ctx context.Context, _ *wire.Call, _ *ecr.GetAuthorizationTokenInput) (*ecr.GetAuthorizationTokenOutput, error) {
-	token, until := rand.Text(), r.config.Now().Add(tokenLife)
-	if err := r.tokens.Put(ctx, token, until); err != nil {
-		return nil, err
-	}
-	return &ecr.GetAuthorizationTokenOutput{AuthorizationData: []types.AuthorizationData{{
-		AuthorizationToken: aws.String(base64.StdEncoding.EncodeToString([]byte("AWS:" + token))), ExpiresAt: &until, ProxyEndpoint: aws.String("http://" + r.config.Host),
-	}}}, nil
-}
-
-// Token is one for the simulator's own tasks.
-func (r *ECR) Token(ctx context.Context) (user, password string, err error) {
-	password = rand.Text()
-	return "AWS", password, r.tokens.Put(ctx, password, r.config.Now().Add(tokenLife))
-}
-
-// ServeHTTP is the data plane: with a token, and for repositories that there are.
-func (r *ECR) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	user, token, ok := req.BasicAuth()
-	until, known := r.tokens.Get(token)
-	if !ok || user != "AWS" || !known || r.config.Now().After(until) {
-		w.Header().Set("WWW-Authenticate", `Basic realm="http://`+r.config.Host+`/",service="ecr.amazonaws.com"`)
-		refuse(w, http.StatusUnauthorized, "DENIED", "Your authorization token has expired or is invalid. Reauthenticate and try again.")
-		return
-	}
-	if name := repository(req.URL.Path); name != "" {
-		if _, ok := r.repositories.Get(name); !ok {
-			refuse(w, http.StatusNotFound, "NAME_UNKNOWN", fmt.Sprintf("The repository with name '%s' does not exist in the registry with id '%s'", name, r.config.Account))
-			return
-		}
-	}
-	r.config.Data.ServeHTTP(w, req)
-}
-
-// repository is the name in /v2/NAME/manifests/…; "" where there is none.
-func repository(path string) string {
-	rest := strings.TrimPrefix(path, "/v2/")
-	for _, kind := range []string{"/manifests/", "/blobs/", "/tags/"} {
-		if i := strings.Index(rest, kind); i > 0 {
-			return rest[:i]
-		}
-	}
-	return ""
-}
-
-func refuse(w http.ResponseWriter, status int, code, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, code, message)
+// inRegistry ends the messages of errors about what is missing.
+func (e *ECR) inRegistry() string {
+	return fmt.Sprintf("in the registry with id '%s'", e.config.Account)
 }

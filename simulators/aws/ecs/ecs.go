@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/sockerless/sockerless/simulators/aws/logs"
 	"github.com/sockerless/sockerless/simulators/aws/wire"
 	"github.com/sockerless/sockerless/simulators/internal/faults"
 	"github.com/sockerless/sockerless/simulators/internal/machine"
@@ -22,23 +25,18 @@ type Config struct {
 	Account string
 	State   state.Store
 	Machine *machine.Machine
-	Images  Images
-	Logs    Logs
-	Faults  *faults.Set
-	Now     func() time.Time
-	Log     *slog.Logger
-}
-
-// Images is where a task's image is pulled from.
-type Images interface {
-	// Token is for a pull.
-	Token(ctx context.Context) (user, password string, err error)
-}
-
-// Logs takes what tasks write, as the log driver awslogs gives it to CloudWatch Logs.
-type Logs interface {
-	// Write adds a line to a stream of a group, which is made where create says so.
-	Write(ctx context.Context, region, group, stream string, create bool, at time.Time, line string) error
+	Logs    *logs.Logs
+	Network Network
+	// Host is that of the account's own registry, and Pull the name and password with which images are got from it.
+	Host string
+	Pull func() (name, password string)
+	// Files finds the folder of this machine that a volume of EFS is. The error is why a task with it does not start. Nil has no EFS.
+	Files func(ctx context.Context, region string, volume types.EFSVolumeConfiguration) (folder string, err error)
+	// Role gives out credentials of a task's role. Nil has none: tasks get no credentials.
+	Role   func(ctx context.Context, arn, session string) (aws.Credentials, error)
+	Faults *faults.Set
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // ECS is the service.
@@ -47,10 +45,12 @@ type ECS struct {
 	clusters    *table.Table[types.Cluster]
 	definitions *table.Table[definition]
 	tasks       *table.Table[task]
+	metadata    http.Server
 
-	ctx   context.Context // ends at Close
-	stop  context.CancelFunc
-	lives sync.WaitGroup
+	ctx    context.Context // ends at Close
+	stop   context.CancelFunc
+	lives  sync.WaitGroup
+	begins sync.Map // of tasks that begin: what ends that, by id
 
 	running sync.Mutex // of RunTask, so that a token is used once
 }
@@ -69,6 +69,7 @@ func Open(config Config) (*ECS, error) {
 		return nil, err
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
+	e.serveMetadata()
 	for _, t := range e.tasks.All() {
 		if t.status() != stopped {
 			e.live(t.ID)
@@ -80,6 +81,7 @@ func Open(config Config) (*ECS, error) {
 // Close lets go of the tasks, which go on.
 func (e *ECS) Close() {
 	e.stop()
+	_ = e.metadata.Close() // it closes nothing but connections of tasks
 	e.lives.Wait()
 }
 
@@ -88,17 +90,48 @@ func (e *ECS) Service() *wire.Service {
 	return &wire.Service{
 		Name: "ecs", Protocol: wire.JSON(schemas.AmazonEC2ContainerServiceV20141113),
 		Operations: map[string]wire.Operation{
-			"CreateCluster":          wire.Op(e.createCluster),
-			"DescribeClusters":       wire.Op(e.describeClusters),
-			"DeleteCluster":          wire.Op(e.deleteCluster),
-			"RegisterTaskDefinition": wire.Op(e.registerTaskDefinition),
-			"DescribeTaskDefinition": wire.Op(e.describeTaskDefinition),
-			"RunTask":                wire.Op(e.runTask),
-			"DescribeTasks":          wire.Op(e.describeTasks),
-			"ListTasks":              wire.Op(e.listTasks),
-			"StopTask":               wire.Op(e.stopTask),
+			"CreateCluster":               wire.Op(e.createCluster),
+			"DeleteCluster":               wire.Op(e.deleteCluster),
+			"DeleteTaskDefinitions":       wire.Op(e.deleteTaskDefinitions),
+			"DeregisterTaskDefinition":    wire.Op(e.deregisterTaskDefinition),
+			"DescribeCapacityProviders":   wire.Op(e.describeCapacityProviders),
+			"DescribeClusters":            wire.Op(e.describeClusters),
+			"DescribeTaskDefinition":      wire.Op(e.describeTaskDefinition),
+			"DescribeTasks":               wire.Op(e.describeTasks),
+			"ExecuteCommand":              wire.Op(e.executeCommand),
+			"ListClusters":                wire.Op(e.listClusters),
+			"ListTagsForResource":         wire.Op(e.listTagsForResource),
+			"ListTaskDefinitionFamilies":  wire.Op(e.listTaskDefinitionFamilies),
+			"ListTaskDefinitions":         wire.Op(e.listTaskDefinitions),
+			"ListTasks":                   wire.Op(e.listTasks),
+			"PutClusterCapacityProviders": wire.Op(e.putClusterCapacityProviders),
+			"RegisterTaskDefinition":      wire.Op(e.registerTaskDefinition),
+			"RunTask":                     wire.Op(e.runTask),
+			"StopTask":                    wire.Op(e.stopTask),
+			"TagResource":                 wire.Op(e.tagResource),
+			"UntagResource":               wire.Op(e.untagResource),
+			"UpdateCluster":               wire.Op(e.updateCluster),
+			"UpdateClusterSettings":       wire.Op(e.updateClusterSettings),
 		},
 	}
+}
+
+// Clusters are all that there are, for a page.
+func (e *ECS) Clusters() []types.Cluster {
+	all := e.clusters.All()
+	for i := range all {
+		all[i] = e.counted(all[i])
+	}
+	return all
+}
+
+// Tasks are all that there are, for a page.
+func (e *ECS) Tasks() []types.Task {
+	var list []types.Task
+	for _, t := range e.tasks.All() {
+		list = append(list, t.Task)
+	}
+	return list
 }
 
 func (e *ECS) arn(region, kind, name string) string {

@@ -1,11 +1,11 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"path"
 	"slices"
 	"time"
 
@@ -37,9 +37,29 @@ type task struct {
 	Definition string // key
 	Token      string // of the client, by which a second request for it is known
 	Request    string // what was asked for with that token
+	Subnets    types.AwsVpcConfiguration
+	Interface  Interface
+	ReclaimAt  time.Time // when spot capacity is taken away; zero is never
 }
 
 func (t *task) status() string { return aws.ToString(t.LastStatus) }
+
+// wanted tells whether nobody has stopped it.
+func (t *task) wanted() bool { return aws.ToString(t.DesiredStatus) != stopped }
+
+// eachContainer changes the containers, in a list of their own: that of a record is never changed in place.
+func (t *task) eachContainer(f func(c *types.Container)) {
+	t.Containers = slices.Clone(t.Containers)
+	for i := range t.Containers {
+		f(&t.Containers[i])
+	}
+}
+
+// The limits of RunTask.
+const (
+	mostTasks     = 10
+	mostOverrides = 8192 // characters of JSON
+)
 
 func (e *ECS) runTask(ctx context.Context, c *wire.Call, in *ecs.RunTaskInput) (*ecs.RunTaskOutput, error) {
 	cluster, err := e.cluster(in.Cluster)
@@ -47,15 +67,19 @@ func (e *ECS) runTask(ctx context.Context, c *wire.Call, in *ecs.RunTaskInput) (
 		return nil, err
 	}
 	d, err := e.definition(in.TaskDefinition)
-	if err != nil || d.Status != types.TaskDefinitionStatusActive {
-		return nil, clientError("TaskDefinition is inactive or not found.")
+	if err != nil {
+		return nil, clientError("TaskDefinition not found.")
 	}
-	if d.NetworkMode == types.NetworkModeAwsvpc && (in.NetworkConfiguration == nil || in.NetworkConfiguration.AwsvpcConfiguration == nil) {
-		return nil, invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+	if d.Status != types.TaskDefinitionStatusActive {
+		return nil, clientError("TaskDefinition is inactive")
 	}
-	count := max(aws.ToInt32(in.Count), 1)
-	if count > 10 {
-		return nil, invalid("count should be less than or equal to 10.")
+	count := int(max(aws.ToInt32(in.Count), 1))
+	if err := e.checkRun(ctx, c, in, d, count); err != nil {
+		return nil, err
+	}
+	where, err := places(in, cluster, count)
+	if err != nil {
+		return nil, err
 	}
 	request, err := json.Marshal(in)
 	if err != nil {
@@ -69,12 +93,15 @@ func (e *ECS) runTask(ctx context.Context, c *wire.Call, in *ecs.RunTaskInput) (
 		}
 	}
 	out := &ecs.RunTaskOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
-	for range count {
+	for _, provider := range where {
 		if r, hit := e.config.Faults.Hit(faults.Capacity, "ecs", "RunTask"); hit {
-			out.Failures = append(out.Failures, types.Failure{Reason: aws.String(reason(r.Code, "Capacity is unavailable at this time. Please try again later or in a different availability zone"))})
+			out.Failures = append(out.Failures, types.Failure{Reason: aws.String(cmp.Or(r.Code, "Capacity is unavailable at this time. Please try again later or in a different availability zone"))})
 			continue
 		}
-		t := e.newTask(c, in, cluster, d)
+		t, err := e.newTask(c, in, cluster, d, provider)
+		if err != nil {
+			return nil, err
+		}
 		t.Token, t.Request = aws.ToString(in.ClientToken), string(request)
 		if err := e.tasks.Put(ctx, t.ID, t); err != nil {
 			return nil, err
@@ -85,11 +112,96 @@ func (e *ECS) runTask(ctx context.Context, c *wire.Call, in *ecs.RunTaskInput) (
 	return out, nil
 }
 
-func reason(given, usual string) string {
-	if given != "" {
-		return given
+// checkRun refuses what the definition does not go with.
+func (e *ECS) checkRun(ctx context.Context, c *wire.Call, in *ecs.RunTaskInput, d definition, count int) error {
+	if count > mostTasks {
+		return invalid("count should be less than or equal to %d.", mostTasks)
 	}
-	return usual
+	if !slices.Contains(d.RequiresCompatibilities, types.CompatibilityFargate) {
+		return invalid("Task definition does not support launch_type FARGATE.")
+	}
+	if in.NetworkConfiguration == nil || in.NetworkConfiguration.AwsvpcConfiguration == nil {
+		return invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+	}
+	subnets := *in.NetworkConfiguration.AwsvpcConfiguration
+	switch {
+	case len(subnets.Subnets) == 0:
+		return invalid("subnets can not be empty.")
+	case len(subnets.Subnets) > 16:
+		return invalid("subnets can have at most 16 items.")
+	case len(subnets.SecurityGroups) > 5:
+		return invalid("securityGroups can have at most 5 items.")
+	case len(in.PlacementConstraints) > 0, len(in.PlacementStrategy) > 0:
+		return invalid("Placement constraints and strategies are not supported with FARGATE launch type.")
+	case len(in.VolumeConfigurations) > 0:
+		return invalid("The simulator has no volumes that are configured at launch.")
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return err
+	}
+	if err := checkOverrides(in.Overrides, d); err != nil {
+		return err
+	}
+	return e.config.Network.Check(ctx, c.Region, subnets)
+}
+
+func checkOverrides(o *types.TaskOverride, d definition) error {
+	if o == nil {
+		return nil
+	}
+	text, err := json.Marshal(o)
+	switch {
+	case err != nil:
+		return err
+	case len(compact(text)) > mostOverrides:
+		return invalid("Container Overrides length must be at most %d", mostOverrides)
+	case len(o.InferenceAcceleratorOverrides) > 0:
+		return invalid("The simulator has no inference accelerators.")
+	}
+	for _, container := range o.ContainerOverrides {
+		known := slices.ContainsFunc(d.ContainerDefinitions, func(c types.ContainerDefinition) bool { return aws.ToString(c.Name) == aws.ToString(container.Name) })
+		switch {
+		case !known:
+			return invalid("Override for container named %s is not a container in the TaskDefinition.", aws.ToString(container.Name))
+		case len(container.EnvironmentFiles) > 0, len(container.ResourceRequirements) > 0:
+			return invalid("The simulator reads no environment from files, and has no GPUs.")
+		}
+	}
+	if s := o.EphemeralStorage; s != nil && (s.SizeInGiB < 21 || s.SizeInGiB > 200) {
+		return invalid("Ephemeral storage size must be between 21 and 200 GiB.")
+	}
+	if _, _, err := fargateSize(cmp.Or(o.Cpu, d.Cpu), cmp.Or(o.Memory, d.Memory)); err != nil {
+		return invalid("%s", err)
+	}
+	return nil
+}
+
+// compact is JSON without the members that nobody gave, which the SDK's structures have as null.
+func compact(text []byte) []byte {
+	var v any
+	if json.Unmarshal(text, &v) != nil {
+		return text
+	}
+	var clean func(v any) any
+	clean = func(v any) any {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, item := range v {
+				if item == nil {
+					delete(v, name)
+					continue
+				}
+				v[name] = clean(item)
+			}
+		case []any:
+			for i := range v {
+				v[i] = clean(v[i])
+			}
+		}
+		return v
+	}
+	text, _ = json.Marshal(clean(v)) // it was JSON
+	return text
 }
 
 // byToken is the answer to a request that was made before with the same token; nil for a new one.
@@ -100,7 +212,7 @@ func (e *ECS) byToken(token, request string) (*ecs.RunTaskOutput, error) {
 			continue
 		}
 		if t.Request != request {
-			return nil, &wire.Error{Code: "ConflictException", Message: "A task with this client token was started by another request."}
+			return nil, &wire.Error{Code: "ConflictException", Message: "A task with this client token was started by another request.", Fields: map[string]any{"resourceIds": []string{aws.ToString(t.TaskArn)}}}
 		}
 		out.Tasks = append(out.Tasks, t.Task)
 	}
@@ -111,135 +223,70 @@ func (e *ECS) byToken(token, request string) (*ecs.RunTaskOutput, error) {
 }
 
 // newTask is a task of which nothing has begun.
-func (e *ECS) newTask(c *wire.Call, in *ecs.RunTaskInput, cluster types.Cluster, d definition) task {
+func (e *ECS) newTask(c *wire.Call, in *ecs.RunTaskInput, cluster types.Cluster, d definition, provider string) (task, error) {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
 	id := hex.EncodeToString(random[:])
 	name := aws.ToString(cluster.ClusterName) + "/" + id
-	t := task{ID: id, Region: c.Region, Definition: key(aws.ToString(d.Family), d.Revision), Task: types.Task{
+	overrides := types.TaskOverride{}
+	if in.Overrides != nil {
+		overrides = *in.Overrides
+	}
+	cpu, memory, err := fargateSize(cmp.Or(overrides.Cpu, d.Cpu), cmp.Or(overrides.Memory, d.Memory))
+	if err != nil {
+		return task{}, invalid("%s", err)
+	}
+	t := task{ID: id, Region: c.Region, Definition: key(aws.ToString(d.Family), d.Revision), Subnets: *in.NetworkConfiguration.AwsvpcConfiguration, Task: types.Task{
 		TaskArn: aws.String(e.arn(c.Region, "task", name)), ClusterArn: cluster.ClusterArn, TaskDefinitionArn: d.TaskDefinitionArn,
-		CreatedAt: aws.Time(e.config.Now()), LastStatus: aws.String(provisioning), DesiredStatus: aws.String(running), Cpu: d.Cpu, Memory: d.Memory,
+		CreatedAt: aws.Time(e.config.Now()), LastStatus: aws.String(provisioning), DesiredStatus: aws.String(running), Cpu: &cpu, Memory: &memory,
 		LaunchType: types.LaunchTypeFargate, PlatformFamily: aws.String("Linux"), PlatformVersion: aws.String("1.4.0"), StartedBy: in.StartedBy, Group: in.Group,
-		Overrides: in.Overrides, Tags: in.Tags, Connectivity: types.ConnectivityConnected, ConnectivityAt: aws.Time(e.config.Now()), Version: 1,
-		EphemeralStorage: d.EphemeralStorage, EnableExecuteCommand: in.EnableExecuteCommand, AvailabilityZone: aws.String(c.Region + "a"),
-		Attachments: []types.Attachment{}, Attributes: []types.Attribute{},
+		Overrides: &overrides, Connectivity: types.ConnectivityConnected, ConnectivityAt: aws.Time(e.config.Now()), Version: 1, HealthStatus: types.HealthStatusUnknown,
+		EphemeralStorage: cmp.Or(overrides.EphemeralStorage, d.EphemeralStorage), EnableExecuteCommand: in.EnableExecuteCommand, AvailabilityZone: aws.String(c.Region + "a"),
+		Tags: append([]types.Tag{}, in.Tags...), Attributes: []types.Attribute{{Name: aws.String("ecs.cpu-architecture"), Value: aws.String(d.architecture())}},
 	}}
+	t.Attachments = []types.Attachment{attachment(id, t.Subnets)}
 	if t.Group == nil {
 		t.Group = aws.String("family:" + aws.ToString(d.Family))
 	}
-	if len(in.CapacityProviderStrategy) > 0 {
-		t.CapacityProviderName = in.CapacityProviderStrategy[0].CapacityProvider
+	if provider != "" {
+		t.CapacityProviderName = aws.String(provider)
 	}
-	if o := in.Overrides; o != nil {
-		t.Cpu, t.Memory = or(o.Cpu, t.Cpu), or(o.Memory, t.Memory)
+	if t.EphemeralStorage == nil {
+		t.EphemeralStorage = &types.EphemeralStorage{SizeInGiB: 20}
+	}
+	if in.PropagateTags == types.PropagateTagsTaskDefinition {
+		t.Tags = with(d.Tags, in.Tags)
+	}
+	if in.EnableECSManagedTags {
+		t.Tags = append(t.Tags, types.Tag{Key: aws.String("aws:ecs:clusterName"), Value: cluster.ClusterName})
+	}
+	overrides.InferenceAcceleratorOverrides = []types.InferenceAcceleratorOverride{}
+	if len(overrides.ContainerOverrides) == 0 {
+		overrides.ContainerOverrides = []types.ContainerOverride{{Name: d.ContainerDefinitions[0].Name}}
 	}
 	for _, definition := range d.ContainerDefinitions {
 		t.Containers = append(t.Containers, types.Container{
-			ContainerArn: aws.String(e.arn(c.Region, "container", name+"/"+aws.ToString(definition.Name))), TaskArn: t.TaskArn, Name: definition.Name,
-			Image: definition.Image, LastStatus: aws.String(pending), NetworkInterfaces: []types.NetworkInterface{}, Cpu: aws.String("0"),
+			ContainerArn: aws.String(e.arn(c.Region, "container", name+"/"+uuid(id))), TaskArn: t.TaskArn, Name: definition.Name, Image: definition.Image,
+			LastStatus: aws.String(pending), NetworkInterfaces: []types.NetworkInterface{}, Cpu: aws.String("0"), HealthStatus: types.HealthStatusUnknown,
 		})
 	}
-	return t
+	return t, nil
 }
 
-func or(a, b *string) *string {
-	if a != nil {
-		return a
+// architecture is the processor that a definition asks for.
+func (d definition) architecture() string {
+	if d.RuntimePlatform != nil && d.RuntimePlatform.CpuArchitecture == types.CPUArchitectureArm64 {
+		return "arm64"
 	}
-	return b
+	return "x86_64"
 }
 
-// find is the task of an id or ARN in a cluster.
-func (e *ECS) find(cluster types.Cluster, name string) (task, bool) {
-	t, ok := e.tasks.Get(path.Base(name))
-	return t, ok && aws.ToString(t.ClusterArn) == aws.ToString(cluster.ClusterArn)
-}
-
-func (e *ECS) describeTasks(_ context.Context, c *wire.Call, in *ecs.DescribeTasksInput) (*ecs.DescribeTasksOutput, error) {
-	cluster, err := e.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	if len(in.Tasks) == 0 {
-		return nil, invalid("Tasks cannot be empty.")
-	}
-	if len(in.Tasks) > 100 {
-		return nil, invalid("Tasks cannot have more than 100 elements.")
-	}
-	out := &ecs.DescribeTasksOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
-	for _, name := range in.Tasks {
-		t, ok := e.find(cluster, name)
-		if ok {
-			if r, hit := e.config.Faults.Hit(faults.Stale, "ecs", "DescribeTasks"); hit {
-				ok = e.config.Now().Sub(aws.ToTime(t.CreatedAt)) > r.For
-			}
-		}
-		if !ok {
-			out.Failures = append(out.Failures, types.Failure{Arn: aws.String(name), Reason: aws.String("MISSING")})
-			continue
-		}
-		if !slices.Contains(in.Include, types.TaskFieldTags) {
-			t.Tags = nil
-		}
-		out.Tasks = append(out.Tasks, t.Task)
-	}
-	return out, nil
-}
-
-func (e *ECS) listTasks(_ context.Context, _ *wire.Call, in *ecs.ListTasksInput) (*ecs.ListTasksOutput, error) {
-	cluster, err := e.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	if in.StartedBy != nil && in.Family != nil {
-		return nil, invalid("startedBy cannot be combined with other filters.")
-	}
-	var arns []string
-	for _, t := range e.tasks.All() {
-		desired := reason(string(in.DesiredStatus), running)
-		switch {
-		case aws.ToString(t.ClusterArn) != aws.ToString(cluster.ClusterArn), aws.ToString(t.DesiredStatus) != desired,
-			in.StartedBy != nil && aws.ToString(t.StartedBy) != *in.StartedBy,
-			in.Family != nil && aws.ToString(t.Group) != "family:"+*in.Family:
-			continue
-		}
-		arns = append(arns, aws.ToString(t.TaskArn))
-	}
-	page, next, err := wire.Page(arns, aws.ToString(in.NextToken), int(aws.ToInt32(in.MaxResults)), 100)
-	return &ecs.ListTasksOutput{TaskArns: page, NextToken: next}, err
-}
-
-func (e *ECS) stopTask(ctx context.Context, _ *wire.Call, in *ecs.StopTaskInput) (*ecs.StopTaskOutput, error) {
-	cluster, err := e.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	found, ok := e.find(cluster, aws.ToString(in.Task))
-	if !ok {
-		return nil, invalid("The referenced task was not found.")
-	}
-	t, err := e.tasks.Update(ctx, found.ID, func(t task, _ bool) (task, error) {
-		if aws.ToString(t.DesiredStatus) == stopped {
-			return t, nil
-		}
-		t.DesiredStatus, t.StoppingAt = aws.String(stopped), aws.Time(e.config.Now())
-		t.StopCode, t.StoppedReason = types.TaskStopCodeUserInitiated, aws.String(reason(aws.ToString(in.Reason), "Task stopped by user"))
-		t.Version++
-		return t, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	e.end(t)
-	return &ecs.StopTaskOutput{Task: &t.Task}, nil
-}
-
-// stopTimeout is how long a container has after SIGTERM.
+// stopTimeout is how many seconds a container has after SIGTERM.
 func (d definition) stopTimeout() int {
 	for _, c := range d.ContainerDefinitions {
 		if c.StopTimeout != nil {
 			return int(*c.StopTimeout)
 		}
 	}
-	return int((30 * time.Second).Seconds())
+	return 30
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -38,8 +39,13 @@ type Config struct {
 // Machine runs tasks. It is the engine, with nothing before it.
 type Machine struct {
 	*runtime.Engine
-	backend *offload.Backend
+	// Metadata is where tasks come in that connect to MetadataAddress. Whoever accepts there closes it.
+	Metadata net.Listener
+	backend  *offload.Backend
 }
+
+// MetadataAddress is where a task asks about itself.
+const MetadataAddress = "169.254.170.2:80"
 
 // Open finds again what an earlier simulator left. Errors: errdefs.ErrFailedPrecondition where this machine allows no native
 // containers.
@@ -74,11 +80,12 @@ func Open(ctx context.Context, c Config) (*Machine, error) {
 		Native: c.Native, Images: directories, Containers: containers, RuntimeDir: c.RuntimeDir, Agent: c.Agent,
 		Private: "/.simulator", // images of clouds have an agent of their own at /.sockerless
 		Support: sync.OnceValue(func() native.Support { return native.Probe(context.WithoutCancel(ctx), c.Native, containers) })})
-	m := &Machine{backend: offload.NewBackend(offload.Local, driver, offload.Config{
+	metadata := newInner()
+	m := &Machine{Metadata: metadata, backend: offload.NewBackend(offload.Local, driver, offload.Config{
 		State: c.State, Instance: c.Instance, RuntimeDir: c.RuntimeDir, Lease: -1, Log: c.Log})}
 	m.Engine, err = runtime.New(ctx, runtime.Config{
 		DataDir: c.DataDir, InstanceID: c.Instance, Log: c.Log, Backend: m.backend, State: c.State, Images: images, Egress: c.Egress,
-		Gateway: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
+		Gateway: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Within: metadata.dial})
 	if err != nil {
 		return nil, errors.Join(err, m.backend.Close())
 	}
@@ -87,5 +94,5 @@ func Open(ctx context.Context, c Config) (*Machine, error) {
 
 // Close lets go of the tasks, which go on.
 func (m *Machine) Close(ctx context.Context) error {
-	return errors.Join(m.Engine.Close(ctx), m.backend.Close())
+	return errors.Join(m.Metadata.Close(), m.Engine.Close(ctx), m.backend.Close())
 }

@@ -4,15 +4,21 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/containerd/errdefs"
 	oci "github.com/google/go-containerregistry/pkg/registry"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/sockerless/sockerless/store/state"
 )
@@ -20,11 +26,16 @@ import (
 // prefix is of the keys of manifests: prefix + path of the request.
 const prefix = "registry"
 
-// manifest is one as it is kept.
-type manifest struct {
-	Kind string `json:"kind"` // media type
-	Body []byte `json:"body"`
+// Manifest is one as it is kept: under its digest, and under each tag.
+type Manifest struct {
+	Reference string    `json:"-"`    // tag or digest
+	Kind      string    `json:"kind"` // media type
+	Body      []byte    `json:"body"`
+	Pushed    time.Time `json:"pushed"`
 }
+
+// Digest is the manifest's own.
+func (m Manifest) Digest() string { return digest.FromBytes(m.Body).String() }
 
 // Registry serves /v2/.
 type Registry struct {
@@ -38,20 +49,24 @@ func Open(dir string, records state.Store) (*Registry, error) {
 		return nil, fmt.Errorf("make the registry's folder: %w", err)
 	}
 	r := &Registry{state: records, data: oci.New(oci.WithBlobHandler(oci.NewDiskBlobHandler(dir)), oci.Logger(log.New(io.Discard, "", 0)))}
+	var all []Manifest
 	err := records.Scan(prefix, func(key string, value []byte) error {
-		var m manifest
-		if err := json.Unmarshal(value, &m); err != nil {
-			return err
-		}
-		again := httptest.NewRequest(http.MethodPut, strings.TrimPrefix(key, prefix), bytes.NewReader(m.Body))
+		m := Manifest{Reference: strings.TrimPrefix(key, prefix)}
+		err := json.Unmarshal(value, &m)
+		all = append(all, m)
+		return err
+	})
+	// An index comes after what it lists.
+	slices.SortStableFunc(all, func(a, b Manifest) int { return a.Pushed.Compare(b.Pushed) })
+	for _, m := range all {
+		again := httptest.NewRequest(http.MethodPut, m.Reference, bytes.NewReader(m.Body))
 		again.Header.Set("Content-Type", m.Kind)
 		answer := httptest.NewRecorder()
 		r.data.ServeHTTP(answer, again)
 		if answer.Code >= http.StatusBadRequest {
-			return fmt.Errorf("%s: %s", key, answer.Body)
+			err = errors.Join(err, fmt.Errorf("%s: %s", m.Reference, answer.Body))
 		}
-		return nil
-	})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find the images of the registry again: %w", err)
 	}
@@ -90,11 +105,32 @@ func (r *Registry) keep(ctx context.Context, req *http.Request, body []byte) err
 	if req.Method == http.MethodDelete {
 		return r.state.Update(ctx, state.Delete(key))
 	}
-	value, err := json.Marshal(manifest{req.Header.Get("Content-Type"), body})
+	m := Manifest{Kind: req.Header.Get("Content-Type"), Body: body, Pushed: time.Now()}
+	value, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return r.state.Update(ctx, state.Put(key, value))
+	changes := []state.Change{state.Put(key, value)}
+	own := prefix + path.Join(path.Dir(req.URL.Path), m.Digest())
+	if _, err := r.state.Get(own); errdefs.IsNotFound(err) {
+		changes = append(changes, state.Put(own, value))
+	} else if err != nil {
+		return err
+	}
+	return r.state.Update(ctx, changes...)
+}
+
+// Manifests are those of a repository, each by its digest and by each of its tags.
+func (r *Registry) Manifests(repository string) ([]Manifest, error) {
+	under := prefix + "/v2/" + repository + "/manifests/"
+	var list []Manifest
+	err := r.state.Scan(under, func(key string, value []byte) error {
+		m := Manifest{Reference: strings.TrimPrefix(key, under)}
+		err := json.Unmarshal(value, &m)
+		list = append(list, m)
+		return err
+	})
+	return list, err
 }
 
 // Do asks the registry as a client would, from within the simulator.

@@ -55,6 +55,13 @@ func (t *Table[T]) All() []T {
 	return all
 }
 
+// Keys are the keys of all records, in order.
+func (t *Table[T]) Keys() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Sorted(maps.Keys(t.all))
+}
+
 // Put writes a record.
 func (t *Table[T]) Put(ctx context.Context, key string, record T) error {
 	_, err := t.Update(ctx, key, func(T, bool) (T, error) { return record, nil })
