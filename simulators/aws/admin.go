@@ -16,6 +16,8 @@ type FaultRules struct {
 // admin is the simulator's own interface: what goes wrong, and what was asked.
 func (s *Simulator) admin(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + r.URL.Path {
+	case "GET /_simulator", "GET /_simulator/":
+		s.page(w, r)
 	case "GET /_simulator/faults":
 		writeJSON(w, s.faults.Rules())
 	case "PUT /_simulator/faults":

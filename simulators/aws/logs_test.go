@@ -51,7 +51,7 @@ func TestLogEvents(t *testing.T) {
 	}
 	must(put(all[5:]...))
 	must(put(all[1:5]...)) // later, with earlier times
-	out := must(put(event(now-15*24*hour, "too old"), event(now-14*24*hour+hour, "x")))
+	out := must(put(event(now-14*24*hour-hour, "too old"), event(now-14*24*hour+hour, "x")))
 	if awssdk.ToInt32(out.RejectedLogEventsInfo.TooOldLogEventEndIndex) != 1 {
 		t.Errorf("%+v", out.RejectedLogEventsInfo)
 	}
