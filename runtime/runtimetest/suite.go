@@ -267,10 +267,13 @@ func waitConditions(t *testing.T, dir string, m Machine) {
 
 func autoRemove(t *testing.T, dir string, m Machine) {
 	s := Open(t, dir, m.Backend(t))
-	id := s.Create("", container.Config{Cmd: []string{"sh", "-c", "echo last words; exit 7"}, Volumes: map[string]struct{}{"/data": {}}},
-		container.HostConfig{AutoRemove: true})
+	volumes := map[string]struct{}{"/data": {}}
+	if s.backend.Limits().NoBinds {
+		volumes = nil // the scheduler refuses them: see package offload
+	}
+	id := s.Create("", container.Config{Cmd: []string{"sh", "-c", "echo last words; exit 7"}, Volumes: volumes}, container.HostConfig{AutoRemove: true})
 	in, err := s.ContainerInspect(s.Ctx(), id, false)
-	if err != nil || len(in.Mounts) != 1 {
+	if err != nil || len(in.Mounts) != len(volumes) {
 		t.Fatalf("inspect: %v, mounts %v", err, in.Mounts)
 	}
 	removed := s.Waiting(id, container.WaitConditionRemoved)
@@ -283,7 +286,11 @@ func autoRemove(t *testing.T, dir string, m Machine) {
 	if _, err := s.ContainerInspect(s.Ctx(), id, false); !errdefs.IsNotFound(err) {
 		t.Errorf("inspect: %v", err)
 	}
-	if !Gone(filepath.Join(dir, "containers", id)) || !Gone(in.Mounts[0].Source) {
+	gone := Gone(filepath.Join(dir, "containers", id))
+	for _, m := range in.Mounts {
+		gone = gone && Gone(m.Source)
+	}
+	if !gone {
 		t.Error("files are left")
 	}
 }
