@@ -95,7 +95,7 @@ func ecsServer(t *testing.T, place string) (*server, *ecs.Client) {
 	s := offloadServer(t, fmt.Sprintf(`agents: {listen: "127.0.0.1:%s", url: "https://host.docker.internal:%[1]s"}
 offload:
   backends:
-    fargate: {type: ecs, region: eu-central-1, endpoint: %q, subnets: [subnet-1]}
+    fargate: {type: ecs, region: eu-central-1, endpoint: %q, subnets: [subnet-1], execution-role: "arn:aws:iam::000000000000:role/execution"}
   default: {place: %s, backends: [fargate]}
 `, port, endpoint, place))
 	return s, client

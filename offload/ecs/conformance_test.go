@@ -278,7 +278,7 @@ func (c *cloud) Backend(t *testing.T) runtime.Backend {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	driver, err := plugin.New(t.Context(), plugin.Config{
 		Program: []string{self, "driver"}, Type: "ecs", Sockets: filepath.Join(c.sockets, "d"), Images: c, Agents: map[string]string{"amd64": program}, Log: log,
-		Settings: plugin.ECS{Region: "eu-central-1", Endpoint: "http://" + c.simulator.Host(), Subnets: []string{"subnet-1"}}})
+		Settings: plugin.ECS{Region: "eu-central-1", Endpoint: "http://" + c.simulator.Host(), Subnets: []string{"subnet-1"}, ExecutionRole: "arn:aws:iam::000000000000:role/execution"}})
 	if err != nil {
 		t.Fatal(err)
 	}

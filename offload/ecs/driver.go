@@ -156,17 +156,17 @@ func (d *Driver) start(ctx context.Context, s offload.Spec, definition string, s
 	if d.settings.PublicIP {
 		public = types.AssignPublicIpEnabled
 	}
-	provider := "FARGATE"
-	if spot {
-		provider = "FARGATE_SPOT"
-	}
 	in := &ecs.RunTaskInput{
 		Cluster: d.cluster(), TaskDefinition: aws.String(definition), ClientToken: token(s.Attempt, spot), StartedBy: startedBy(s.Instance),
-		CapacityProviderStrategy: []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String(provider), Weight: 1}},
 		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{
 			Subnets: d.settings.Subnets, SecurityGroups: d.settings.SecurityGroups, AssignPublicIp: public}},
 		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{
 			Name: aws.String(containerName), Command: arguments(s), Environment: environment(s)}}},
+	}
+	if spot {
+		in.CapacityProviderStrategy = []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String("FARGATE_SPOT"), Weight: 1}}
+	} else {
+		in.LaunchType = types.LaunchTypeFargate // which every cluster has
 	}
 	for name, value := range s.Tags {
 		in.Tags = append(in.Tags, types.Tag{Key: aws.String(name), Value: aws.String(value)})

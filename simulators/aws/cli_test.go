@@ -110,7 +110,6 @@ func TestCommands(t *testing.T) {
 	cli.Run(t, "ecs", "tag-resource", "--resource-arn", task, "--tags", "key=a,value=1", "key=b,value=2")
 	cli.Run(t, "ecs", "untag-resource", "--resource-arn", task, "--tag-keys", "a")
 	is("tags", cli.Query(t, "tags[].[key,value]", "ecs", "list-tags-for-resource", "--resource-arn", task), "b\t2")
-	refused("InvalidParameterException", "ecs", "execute-command", "--cluster", "cli", "--task", task, "--interactive", "--command", "sh")
 	refused("ClusterContainsTasksException", "ecs", "delete-cluster", "--cluster", "cli")
 	cli.Run(t, "ecs", "stop-task", "--cluster", "cli", "--task", task, "--reason", "enough")
 	cli.Run(t, "ecs", "wait", "tasks-stopped", "--cluster", "cli", "--tasks", task)

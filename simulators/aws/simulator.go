@@ -121,14 +121,14 @@ func (s *Simulator) Machine() *machine.Machine { return s.machine }
 
 // Close lets go of the tasks, which go on, and ends the service.
 func (s *Simulator) Close(ctx context.Context) error {
+	if s.ecs != nil {
+		s.ecs.Close() // first: its tasks pull from the registry here
+	}
 	errs := []error{s.server.Close(), s.listener.Close()}
 	if errors.Is(errs[1], net.ErrClosed) {
 		errs[1] = nil
 	}
 	s.serving.Wait()
-	if s.ecs != nil {
-		s.ecs.Close()
-	}
 	if s.machine != nil {
 		errs = append(errs, s.machine.Close(ctx))
 	}
