@@ -166,6 +166,7 @@ type cloud struct {
 	dataDir   string
 	sockets   string
 	simulator *aws.Simulator
+	client    *awsecs.Client
 	images    *image.Store // of the server that runs now
 	url       string
 	authority *reach.Authority
@@ -209,7 +210,8 @@ func newCloud(t *testing.T, dataDir string) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := awsecs.NewFromConfig(cfg).CreateCluster(t.Context(), &awsecs.CreateClusterInput{}); err != nil {
+	c.client = awsecs.NewFromConfig(cfg)
+	if _, err := c.client.CreateCluster(t.Context(), &awsecs.CreateClusterInput{}); err != nil {
 		t.Fatal(err)
 	}
 	return c
