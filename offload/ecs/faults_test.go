@@ -42,16 +42,19 @@ func (c *cloud) faults(rules ...map[string]any) {
 }
 
 // tasks counts those that the simulator knows, in any state.
-func (c *cloud) tasks() (n int) {
+func (c *cloud) tasks() int {
 	c.t.Helper()
+	known := map[string]bool{} // one may end between the two lists
 	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
 		out, err := c.client.ListTasks(c.t.Context(), &awsecs.ListTasksInput{DesiredStatus: desired})
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		n += len(out.TaskArns)
+		for _, arn := range out.TaskArns {
+			known[arn] = true
+		}
 	}
-	return n
+	return len(known)
 }
 
 // TestFaults has one thing after the other go wrong: exactly one task runs, with its exit code and output, or none and why.

@@ -312,7 +312,7 @@ func TestCapacity(t *testing.T) {
 		}
 		ended := k.wait(awssdk.ToString(task.TaskArn), isStopped)
 		if ended.StopCode != types.TaskStopCodeSpotInterruption || ended.Containers[0].ExitCode == nil || awssdk.ToString(ended.StoppedReason) != "Your Spot Task was interrupted." {
-			t.Errorf("it ended as %s: %s", ended.StopCode, awssdk.ToString(ended.StoppedReason))
+			t.Errorf("it ended as %s: %s: %s", ended.StopCode, awssdk.ToString(ended.StoppedReason), awssdk.ToString(ended.Containers[0].Reason))
 		}
 	}
 	in.CapacityProviderStrategy = []types.CapacityProviderStrategyItem{{CapacityProvider: awssdk.String("OTHER"), Weight: 1}}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -55,6 +56,7 @@ func (i Interface) networking() (*network.NetworkingConfig, error) {
 type flat struct {
 	machine    *machine.Machine
 	interfaces *table.Table[Interface] // by task
+	giving     sync.Mutex              // an address to one task at a time
 }
 
 // flatName and flatPrefix are the machine's network of it.
@@ -72,12 +74,14 @@ func Flat(ctx context.Context, records state.Store, m *machine.Machine) (Network
 	if err != nil && !errdefs.IsConflict(err) {
 		return nil, fmt.Errorf("make the network of tasks: %w", err)
 	}
-	return &flat{m, interfaces}, nil
+	return &flat{machine: m, interfaces: interfaces}, nil
 }
 
 func (f *flat) Check(context.Context, string, types.AwsVpcConfiguration) error { return nil }
 
 func (f *flat) Attach(ctx context.Context, region, task string, in types.AwsVpcConfiguration) (Interface, error) {
+	f.giving.Lock()
+	defer f.giving.Unlock()
 	taken := f.interfaces.All()
 	return f.interfaces.Update(ctx, task, func(old Interface, ok bool) (Interface, error) {
 		if ok {
