@@ -49,8 +49,8 @@ func TestLogEvents(t *testing.T) {
 		text := fmt.Sprintf("event %d", i)
 		want, all = append(want, text), append(all, event(now+int64(i/2), text))
 	}
-	must(put(all[5:]...))
-	must(put(all[1:5]...)) // later, with earlier times
+	must(put(all[6:]...))
+	must(put(all[1:6]...)) // later, with earlier times
 	out := must(put(event(now-14*24*hour-hour, "too old"), event(now-14*24*hour+hour, "x")))
 	if awssdk.ToInt32(out.RejectedLogEventsInfo.TooOldLogEventEndIndex) != 1 {
 		t.Errorf("%+v", out.RejectedLogEventsInfo)
