@@ -3,7 +3,6 @@ package awstest
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,7 +88,7 @@ func (c CLI) Refused(t testing.TB, args ...string) string {
 	t.Helper()
 	out, errs, err := c.run(t, args)
 	if err == nil {
-		t.Fatal(fmt.Sprintf("aws %q does not fail: %s", args, out))
+		t.Fatalf("aws %q does not fail: %s", args, out)
 	}
 	return errs
 }

@@ -26,8 +26,8 @@ func (e *ECS) checkDefinition(in *ecs.RegisterTaskDefinitionInput) error {
 		return clientError("The simulator runs tasks of one container.")
 	case len(in.PlacementConstraints) > 0:
 		return clientError("Fargate doesn't support placement constraints.")
-	case in.ProxyConfiguration != nil, len(in.InferenceAccelerators) > 0:
-		return clientError("The simulator has no proxies and no inference accelerators.")
+	case in.ProxyConfiguration != nil:
+		return clientError("The simulator has no proxies.")
 	}
 	if slices.Contains(in.RequiresCompatibilities, types.CompatibilityFargate) {
 		if err := checkFargate(in); err != nil {

@@ -35,10 +35,6 @@ func (e *ECS) change(id string, f func(t *task)) (task, error) {
 	})
 }
 
-func (e *ECS) to(id, status string) (task, error) {
-	return e.change(id, func(t *task) { t.LastStatus = aws.String(status) })
-}
-
 // life is a task's, from any state to its end; it returns early when the simulator ends.
 func (e *ECS) life(id string) error {
 	t, _ := e.tasks.Get(id)

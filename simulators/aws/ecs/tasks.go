@@ -155,8 +155,6 @@ func checkOverrides(o *types.TaskOverride, d definition) error {
 		return err
 	case len(compact(text)) > mostOverrides:
 		return invalid("Container Overrides length must be at most %d", mostOverrides)
-	case len(o.InferenceAcceleratorOverrides) > 0:
-		return invalid("The simulator has no inference accelerators.")
 	}
 	for _, container := range o.ContainerOverrides {
 		known := slices.ContainsFunc(d.ContainerDefinitions, func(c types.ContainerDefinition) bool { return aws.ToString(c.Name) == aws.ToString(container.Name) })
@@ -260,6 +258,7 @@ func (e *ECS) newTask(c *wire.Call, in *ecs.RunTaskInput, cluster types.Cluster,
 	if in.EnableECSManagedTags {
 		t.Tags = append(t.Tags, types.Tag{Key: aws.String("aws:ecs:clusterName"), Value: cluster.ClusterName})
 	}
+	//lint:ignore SA1019 the service still answers with the list
 	overrides.InferenceAcceleratorOverrides = []types.InferenceAcceleratorOverride{}
 	if len(overrides.ContainerOverrides) == 0 {
 		overrides.ContainerOverrides = []types.ContainerOverride{{Name: d.ContainerDefinitions[0].Name}}
