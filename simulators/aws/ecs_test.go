@@ -189,7 +189,7 @@ func TestOutputOverRestarts(t *testing.T) {
 func TestTaskNetwork(t *testing.T) {
 	k := newTasks(t)
 	k.register(k.definition("f", `wget -qO- $ECS_CONTAINER_METADATA_URI_V4/task; echo; echo $AWS_REGION; echo hello | nc -l -p 80`))
-	k.register(k.definition("g", `while ! nc $OTHER 80 </dev/null; do sleep 0.05; done`))
+	k.register(k.definition("g", `while ! nc $OTHER 80 </dev/null 2>/dev/null; do sleep 0.05; done`))
 	in := request("f")
 	arn := k.run(in)
 	first := k.wait(arn, isRunning)
