@@ -97,8 +97,8 @@ print(len(lines), hashlib.sha256("".join(lines).encode()).hexdigest())'`},
 		{name: "subshells", script: `(cd /; $P -c 'import os; print(os.getcwd())'; exit 3); echo $?; { $P -c 'print(1)'; $P -c 'print(2)'; } | tac; f() { $P -c "print('$1')"; return 2; }; f x; echo $?`},
 		{name: "a pipeline to a file", script: `seq 100000 | $P -c 'import sys
 for l in sys.stdin: print(l.strip()[::-1])' | sort | head > out; cat out`},
-		{name: "a trap while it runs", script: `trap 'echo caught; kill $p' USR1; $P -c 'import time; open("up","w"); time.sleep(1000)' & p=$!; (until [ -e up ]; do sleep 0.01; done; kill -USR1 $$) & wait $p; wait $p; echo $?`},
-		{name: "a signal that waits for its end", script: `trap 'echo caught; trap - TERM' TERM; (until [ -e up ]; do sleep 0.01; done; kill $$; : > go) & $P -c 'import os, time
+		{name: "a trap while it runs", shared: true, script: `trap 'echo caught; kill $p' USR1; $P -c 'import time; open("up","w"); time.sleep(1000)' & p=$!; (until [ -e up ]; do sleep 0.01; done; kill -USR1 $$) & wait $p; wait $p; echo $?`},
+		{name: "a signal that waits for its end", shared: true, script: `trap 'echo caught; trap - TERM' TERM; (until [ -e up ]; do sleep 0.01; done; kill $$; : > go) & $P -c 'import os, time
 open("up","w")
 while not os.path.exists("go"): time.sleep(0.01)
 print("ends")'; echo $?; wait`},
