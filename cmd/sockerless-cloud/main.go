@@ -1,6 +1,5 @@
-// Sockerless-cloud is what speaks to clouds: the drivers of backends, and simulators. It is a program of its own so that the server, its cells and the
-// containers of this machine do not carry the SDKs; the server and `sockerless sim`
-// run it.
+// Sockerless-cloud is what speaks to clouds: the drivers of backends, and simulators. It is a program of its own so that the
+// server, its cells and the containers of this machine do not carry the SDKs; the server and `sockerless sim` run it.
 package main
 
 import (

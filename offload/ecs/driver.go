@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -109,8 +110,8 @@ func (d *Driver) Run(ctx context.Context, s offload.Spec) (offload.Handle, error
 }
 
 func isTransient(err error) bool {
-	_, ok := err.(*offload.TransientError) //nolint:errorlint // a driver's errors are not wrapped further
-	return ok
+	var t *offload.TransientError
+	return errors.As(err, &t)
 }
 
 // possible refuses what a task cannot have on Fargate, or does not get from this driver: nothing is left out in silence.
