@@ -45,11 +45,11 @@ func nativeConfig(executable string) native.Config {
 
 // probe finds out what native containers can have on this machine, which takes as long as a start of one: nobody waits for it but
 // who asks. stop waits for its end.
-func probe(ctx context.Context, executable, dataDir string, log *slog.Logger) (support func() native.Support, stop func() error) {
+func probe(ctx context.Context, executable, dir string, log *slog.Logger) (support func() native.Support, stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	found := make(chan native.Support, 1)
 	go func() { // ends with ctx
-		s := native.Probe(ctx, nativeConfig(executable), filepath.Join(dataDir, "containers"))
+		s := native.Probe(ctx, nativeConfig(executable), dir)
 		if s.Unavailable != "" && ctx.Err() == nil {
 			log.Warn("a backend is not available", "backend", offload.Local, "reason", s.Unavailable)
 		}

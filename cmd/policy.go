@@ -77,7 +77,14 @@ func explain(ctx context.Context, config *Config, labels map[string]string, name
 	if err != nil {
 		return nil, err
 	}
-	support, stopProbe := probe(ctx, executable, config.DataDir, log)
+	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data-dir: %w", err)
+	}
+	probed, err := os.MkdirTemp(config.DataDir, "explain-") // beside the one of a server that runs
+	if err != nil {
+		return nil, err
+	}
+	support, stopProbe := probe(ctx, executable, probed, log)
 	defer func() { err = errors.Join(err, stopProbe()) }()
 	scheduler, closeDrivers := offloadConfig{
 		dataDir: config.DataDir, runtimeDir: config.DataDir, executable: executable, source: source,

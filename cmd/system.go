@@ -35,6 +35,7 @@ import (
 //	state/       records (badger)
 //	layers/      layers of images; ingest/ downloads
 //	containers/  upper trees and output of containers
+//	probe/       what is tried at the start to find out what native containers can have here
 //	unpacked/    files of images as directories, for native containers on this machine
 //	volumes/     named volumes
 type system struct {
@@ -63,7 +64,7 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	if err != nil {
 		return s, fmt.Errorf("find this program: %w", err)
 	}
-	support, stopProbe := probe(ctx, executable, config.DataDir, log)
+	support, stopProbe := probe(ctx, executable, in("probe"), log)
 	s.close = append(s.close, stopProbe)
 	instance, err := kept(in("instance"), func() (string, error) { return rand.Text(), nil })
 	if err != nil {

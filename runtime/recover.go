@@ -154,7 +154,7 @@ func (e *Engine) adopt(ctx context.Context, l *link, s *agentpb.ContainerState) 
 	return e.collect(c, &next, l)
 }
 
-// sweep removes the files of containers that are gone.
+// sweep removes the files of containers that are gone. What cannot be removed costs its space, and is no reason not to serve.
 func (e *Engine) sweep() error {
 	dir := filepath.Join(e.cfg.DataDir, "containers")
 	entries, err := os.ReadDir(dir)
@@ -164,7 +164,7 @@ func (e *Engine) sweep() error {
 	for _, entry := range entries {
 		if e.containers[entry.Name()] == nil {
 			if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
-				return fmt.Errorf("remove files of a removed container: %w", err)
+				e.log.Warn("remove files of a removed container: tried again at the next start", "error", err)
 			}
 		}
 	}

@@ -229,6 +229,9 @@ func readDir(fd int, root bool) ([]string, error) {
 	dir := os.NewFile(uintptr(dup), "directory")
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // the directory was removed meanwhile
+	}
 	if err != nil {
 		return nil, err
 	}

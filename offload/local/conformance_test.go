@@ -79,7 +79,7 @@ func (m *machine) Backend(t *testing.T) runtime.Backend {
 	if err := os.MkdirAll(containers, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	support := native.Probe(t.Context(), config, containers)
+	support := native.Probe(t.Context(), config, filepath.Join(m.dataDir, "probe"))
 	if support.Unavailable != "" {
 		t.Fatalf("native containers cannot run here: %s", support.Unavailable)
 	}

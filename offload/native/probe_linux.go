@@ -12,8 +12,9 @@ import (
 	"github.com/sockerless/sockerless/agent/netdev"
 )
 
-// Probe finds out what this machine allows for containers whose folders are in dir, by trying it in namespaces of its own,
-// which takes as long as a start. Callers keep the result.
+// Probe finds out what this machine allows for containers whose folders are on dir's file system, by trying it in namespaces of
+// its own, which takes as long as a start. The folder dir is the probe's alone: what an earlier one left there is removed, and dir
+// is gone when it ends. Callers keep the result.
 func Probe(ctx context.Context, config Config, dir string) Support {
 	s, err := probe(ctx, config, dir)
 	if err != nil {
@@ -39,16 +40,12 @@ func probe(ctx context.Context, config Config, dir string) (Support, error) {
 	}
 	st := &stage{Probe: true, Rootless: rootless(ours)}
 	s := Support{Rootless: st.Rootless}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := removeTree(dir); err != nil {
 		return s, err
 	}
-	temp, err := os.MkdirTemp(dir, "probe-")
-	if err != nil {
-		return s, err
-	}
-	defer removeTree(temp)
-	st.Spec.Lower, st.Spec.Dir = filepath.Join(temp, "lower"), filepath.Join(temp, "dir")
-	if err := errors.Join(os.Mkdir(st.Spec.Lower, 0o700), os.Mkdir(st.Spec.Dir, 0o700)); err != nil {
+	defer removeTree(dir)
+	st.Spec.Lower, st.Spec.Dir = filepath.Join(dir, "lower"), filepath.Join(dir, "dir")
+	if err := errors.Join(os.MkdirAll(st.Spec.Lower, 0o700), os.Mkdir(st.Spec.Dir, 0o700)); err != nil {
 		return s, err
 	}
 	p, err := fork(config, st)

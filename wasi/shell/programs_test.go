@@ -2,6 +2,7 @@ package shell
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -167,13 +168,19 @@ func runMkdir(p *kernel.Process) int {
 	return each(p, func(name string) error { return p.Files().MkdirAll(name, 0o777) })
 }
 
+// runTouch knows `touch FILE…` and `touch -d@SECONDS FILE…`.
 func runTouch(p *kernel.Process) int {
+	stamp := time.Now()
+	if at, ok := strings.CutPrefix(p.Args()[1], "-d@"); ok {
+		seconds, _ := strconv.ParseInt(at, 10, 64)
+		stamp = time.Unix(seconds, 0)
+	}
 	return each(p, func(name string) error {
 		f, err := p.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
 		if err != nil {
 			return err
 		}
-		return f.Close()
+		return errors.Join(f.Close(), p.Files().Chtimes(name, stamp, stamp))
 	})
 }
 

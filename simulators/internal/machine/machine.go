@@ -79,7 +79,7 @@ func Open(ctx context.Context, c Config) (*Machine, error) {
 	driver := local.New(local.Config{
 		Native: c.Native, Images: directories, Containers: containers, RuntimeDir: c.RuntimeDir, Agent: c.Agent,
 		Private: "/.simulator", // images of clouds have an agent of their own at /.sockerless
-		Support: sync.OnceValue(func() native.Support { return native.Probe(context.WithoutCancel(ctx), c.Native, containers) })})
+		Support: sync.OnceValue(func() native.Support { return native.Probe(context.WithoutCancel(ctx), c.Native, in("probe")) })})
 	metadata := newInner()
 	m := &Machine{Metadata: metadata, backend: offload.NewBackend(offload.Local, driver, offload.Config{
 		State: c.State, Instance: c.Instance, RuntimeDir: c.RuntimeDir, Lease: -1, Log: c.Log})}
