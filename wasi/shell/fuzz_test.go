@@ -3,6 +3,8 @@ package shell
 import (
 	"context"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,5 +79,10 @@ func panicked(text string) bool {
 func TestMain(m *testing.M) {
 	os.Unsetenv("BASH_ENV")
 	os.Unsetenv("ENV")
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(s) { // by nohup or a shell without job control: the real shells would inherit that
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 	os.Exit(m.Run())
 }
