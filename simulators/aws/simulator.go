@@ -20,6 +20,7 @@ import (
 	"github.com/sockerless/sockerless/offload/native"
 	"github.com/sockerless/sockerless/simulators/aws/ecr"
 	"github.com/sockerless/sockerless/simulators/aws/ecs"
+	"github.com/sockerless/sockerless/simulators/aws/lambda"
 	"github.com/sockerless/sockerless/simulators/aws/logs"
 	"github.com/sockerless/sockerless/simulators/aws/sts"
 	"github.com/sockerless/sockerless/simulators/aws/wire"
@@ -45,6 +46,8 @@ type Config struct {
 	Log  *slog.Logger // nil discards
 	// Answered is told each answer of a service that is no fault's, before it is sent: for tests. Nil is nobody.
 	Answered func(c *wire.Call, status int, header http.Header, body []byte)
+	// After is the time until something is tried again; nil is time.After.
+	After func(time.Duration) <-chan time.Time
 }
 
 // Simulator is a running AWS.
@@ -58,6 +61,7 @@ type Simulator struct {
 	machine  *machine.Machine
 	logs     *logs.Logs
 	ecs      *ecs.ECS
+	lambda   *lambda.Lambda
 	state    state.Store
 	faults   faults.Set
 	calls    calls.Log
@@ -68,6 +72,9 @@ type Simulator struct {
 func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.After == nil {
+		config.After = time.After
 	}
 	s = &Simulator{config: config, listener: l, now: time.Now}
 	defer func() {
@@ -89,7 +96,7 @@ func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err
 	s.serve()
 	s.machine, err = machine.Open(ctx, machine.Config{
 		DataDir: filepath.Join(config.DataDir, "machine"), RuntimeDir: config.RuntimeDir, Instance: "aws", State: s.state, Native: config.Native,
-		Agent: config.Agent, Registries: image.RegistriesConfig{s.Host(): {PlainHTTP: true}}, Log: config.Log})
+		Agent: config.Agent, Registries: image.RegistriesConfig{s.Host(): {PlainHTTP: true}}, Addresses: []string{ecs.MetadataAddress, lambda.RuntimeAddress}, Log: config.Log})
 	if err != nil {
 		return s, err
 	}
@@ -105,8 +112,13 @@ func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err
 	if err != nil {
 		return s, err
 	}
+	s.lambda, err = lambda.Open(lambda.Config{
+		Account: Account, State: s.state, Machine: s.machine, Logs: s.logs, Registry: images, Host: s.Host(), Pull: s.ecr.Credentials, Faults: &s.faults, Now: s.now, After: config.After, Log: config.Log})
+	if err != nil {
+		return s, err
+	}
 	services := map[string]*wire.Service{}
-	for _, service := range []*wire.Service{sts.New(Account), s.ecs.Service(), s.ecr.Service(), s.logs.Service()} {
+	for _, service := range []*wire.Service{sts.New(Account), s.ecs.Service(), s.ecr.Service(), s.logs.Service(), s.lambda.Service()} {
 		services[service.Name] = service
 	}
 	s.services.Store(&services)
@@ -123,6 +135,9 @@ func (s *Simulator) Machine() *machine.Machine { return s.machine }
 func (s *Simulator) Close(ctx context.Context) error {
 	if s.ecs != nil {
 		s.ecs.Close() // first: its tasks pull from the registry here
+	}
+	if s.lambda != nil {
+		s.lambda.Close()
 	}
 	errs := []error{s.server.Close(), s.listener.Close()}
 	if errors.Is(errs[1], net.ErrClosed) {
@@ -167,9 +182,10 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
 	}
-	c := &wire.Call{HTTP: r, Body: body}
+	c := &wire.Call{HTTP: r, Body: body, RequestID: wire.UUID()}
 	begun := s.now()
 	answer := &buffer{} // whole, or an error: it is written first where nobody sees it
+	answer.Header().Set("X-Amzn-Requestid", c.RequestID)
 	record := calls.Call{Time: begun}
 	record.Code, record.Fault = s.answer(answer, c)
 	record.Service, record.Operation, record.Key, record.Status, record.Took = c.Service, c.Operation, c.Key, answer.status, time.Since(begun)
@@ -223,6 +239,9 @@ func (s *Simulator) answer(w *buffer, c *wire.Call) (code, fault string) {
 		return fail(&wire.Error{Code: "ExpiredTokenException", Message: "The security token included in the request is expired"}), string(r.Kind)
 	}
 	if r, hit := s.faults.Hit(faults.Throttle, c.Service, c.Operation); hit {
+		if service.Throttled != nil {
+			return fail(wire.AsError(service.Throttled)), string(r.Kind)
+		}
 		return fail(&wire.Error{Code: "ThrottlingException", Message: "Rate exceeded"}), string(r.Kind)
 	}
 	if r, hit := s.faults.Hit(faults.Fail, c.Service, c.Operation); hit {

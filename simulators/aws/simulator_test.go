@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -77,6 +78,7 @@ type cloud struct {
 	sockets string
 	address string
 	models  *awstest.Models // of each answer
+	after   func(time.Duration) <-chan time.Time
 }
 
 func newCloud(t *testing.T) *cloud {
@@ -110,7 +112,7 @@ func (c *cloud) open() {
 	c.Simulator, err = aws.Open(c.t.Context(), aws.Config{
 		DataDir: c.dir, RuntimeDir: c.sockets, Native: native.Config{Executable: self, Arguments: []string{"native-init"}},
 		Agent: func(string) (offload.AgentProgram, error) { return offload.AgentProgram{Path: program}, nil },
-		Keys:  map[string]string{"AKTEST": "secret"}, Answered: c.check, Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, l)
+		Keys:  map[string]string{"AKTEST": "secret"}, Answered: c.check, After: c.after, Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, l)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -149,7 +151,13 @@ func (c *cloud) client(secret string) awssdk.Config {
 // push puts an image of a static busybox into the registry.
 func (c *cloud) push(repository string) (reference string) {
 	c.t.Helper()
-	binary, err := os.ReadFile("/bin/busybox")
+	return c.pushProgram(repository, "/bin/busybox", v1.Config{Env: []string{"PATH=/bin"}})
+}
+
+// pushProgram is push of a static program, which is /bin/busybox in the image whatever it is.
+func (c *cloud) pushProgram(repository, file string, config v1.Config) (reference string) {
+	c.t.Helper()
+	binary, err := os.ReadFile(file)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -179,7 +187,7 @@ func (c *cloud) push(repository string) (reference string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: must(img.ConfigFile()).RootFS, Config: v1.Config{Env: []string{"PATH=/bin"}}})
+	img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: must(img.ConfigFile()).RootFS, Config: config})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func (e *ECS) collect(t *task) error {
 			batch = append(batch, <-lines)
 		}
 		if failure == nil { // after a failure the rest is only taken off
-			failure = e.config.Logs.Append(e.ctx, to.region, to.group, to.stream, batch)
+			failure = e.config.Logs.Append(e.ctx, "ecs", to.region, to.group, to.stream, batch)
 		}
 	}
 	if err := <-done; err != nil {

@@ -10,9 +10,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
-
-	"github.com/sockerless/sockerless/simulators/internal/machine"
 )
+
+// MetadataAddress is where a task asks about itself.
+const MetadataAddress = "169.254.170.2:80"
 
 // What a task finds out about itself by: version 4 of the metadata endpoint, and the credentials of its role.
 const (
@@ -24,7 +25,7 @@ const (
 
 // metadata is the address of a task's own.
 func (t *task) metadata() string {
-	return "http://" + strings.TrimSuffix(machine.MetadataAddress, ":80") + metadataPath + t.ID
+	return "http://" + strings.TrimSuffix(MetadataAddress, ":80") + metadataPath + t.ID
 }
 
 // role is the ARN of a task's role, if somebody gives out its credentials.
@@ -42,7 +43,7 @@ func (e *ECS) serveMetadata() {
 	e.metadata.ReadHeaderTimeout = time.Minute
 	e.metadata.Handler = http.HandlerFunc(e.answerTask)
 	e.lives.Go(func() {
-		err := e.metadata.Serve(e.config.Machine.Metadata)
+		err := e.metadata.Serve(e.config.Machine.Listener(MetadataAddress))
 		if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			e.config.Log.Error("tasks cannot ask about themselves any more", "error", err)
 		}

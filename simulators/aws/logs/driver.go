@@ -61,9 +61,9 @@ func (l *Logs) newStream(ctx context.Context, g *group, name string) (*stream, e
 	return s, nil
 }
 
-// Append adds the next lines of a task to a stream. As with the real driver there is no event for an empty line. Which of them come
+// Append adds the next lines of a task of a service to a stream. As with the real driver there is no event for an empty line. Which of them come
 // late, or not at all, is for the faults to say.
-func (l *Logs) Append(ctx context.Context, region, name, streamName string, lines []Line) error {
+func (l *Logs) Append(ctx context.Context, service, region, name, streamName string, lines []Line) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.groups[groupKey(region, name)]
@@ -79,11 +79,11 @@ func (l *Logs) Append(ctx context.Context, region, name, streamName string, line
 		if line.Text == "" {
 			continue
 		}
-		if _, lost := l.config.Faults.Hit(faults.LogLost, "ecs", "task"); lost {
+		if _, lost := l.config.Faults.Hit(faults.LogLost, service, "task"); lost {
 			continue
 		}
 		e := event{At: line.At.UnixMilli(), Ingested: l.now(), Message: line.Text}
-		if r, late := l.config.Faults.Hit(faults.LogLate, "ecs", "task"); late {
+		if r, late := l.config.Faults.Hit(faults.LogLate, service, "task"); late {
 			e.Ingested += r.For.Milliseconds()
 		}
 		list = append(list, e)

@@ -3,6 +3,9 @@ package wire
 import (
 	"errors"
 	"net/http"
+
+	smithy "github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/traits"
 )
 
 // Error is an error of a service, with its own code.
@@ -11,6 +14,14 @@ type Error struct {
 	Code    string
 	Message string
 	Fields  map[string]any // what else the error's structure has
+
+	structure modelled // the error's own, where the SDK has one with a schema
+}
+
+// modelled is an error of the SDK with a schema.
+type modelled interface {
+	smithy.APIError
+	smithy.Serializable
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
@@ -22,11 +33,19 @@ func (e *Error) status() int {
 	return e.Status
 }
 
-// AsError is any error as a service tells it: one that is no [Error] is a fault of the service.
+// AsError is any error as a service tells it: an [Error], an error of the SDK with a schema, or else a fault of the service.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
+	}
+	var m modelled
+	if errors.As(err, &m) {
+		status := 0
+		if code, ok := smithy.SchemaTrait[*traits.HTTPError](schemaOf(m)); ok {
+			status = code.Code
+		}
+		return &Error{Status: status, Code: m.ErrorCode(), Message: m.ErrorMessage(), structure: m}
 	}
 	return &Error{Status: http.StatusInternalServerError, Code: "InternalFailure", Message: err.Error()}
 }

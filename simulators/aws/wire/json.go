@@ -60,9 +60,6 @@ func (p jsonRPC) Encode(w http.ResponseWriter, c *Call, out any) error {
 	return writeJSON(w, http.StatusOK, "application/x-amz-json-1.1", body)
 }
 
-// anything is the schema of an operation of which nothing but its output is known: the output names its own.
-var anything = smithy.NewSchema(smithy.ShapeID{Name: "Operation"}, smithy.ShapeTypeOperation, 0)
-
 func serialized(codec smithyhttp.ClientProtocol, out smithy.Serializable) ([]byte, *smithyhttp.Request, error) {
 	request := smithyhttp.NewStackRequest().(*smithyhttp.Request)
 	if err := codec.SerializeRequest(context.Background(), smithy.NewOperationSchema(anything, anything, anything), out, request); err != nil {

@@ -11,6 +11,7 @@ type Call struct {
 	Service, Operation string // "ecs", "RunTask"
 	Region             string
 	Key                string // id of the access key that signed it
+	RequestID          string // by which the answer is known
 	HTTP               *http.Request
 	Body               []byte
 }
@@ -20,6 +21,7 @@ type Service struct {
 	Name       string // as it is in the scope of a signature: "ecs", "logs"
 	Protocol   Protocol
 	Operations map[string]Operation
+	Throttled  error // what it says to who asks too often; nil is ThrottlingException
 }
 
 // Protocol is how a service's requests and answers are written.

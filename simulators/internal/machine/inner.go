@@ -6,32 +6,36 @@ import (
 	"sync"
 )
 
-// inner is a listener for tasks alone: it has no socket.
-type inner struct {
-	conns chan net.Conn
-	done  chan struct{}
-	close func()
+// Conn is a connection of a task to an address of the cloud's own.
+type Conn struct {
+	net.Conn
+	Container string // whose it is
 }
 
-func newInner() *inner {
-	l := &inner{conns: make(chan net.Conn), done: make(chan struct{})}
+// inner is a listener for tasks alone: it has no socket.
+type inner struct {
+	address string
+	conns   chan net.Conn
+	done    chan struct{}
+	close   func()
+}
+
+func newInner(address string) *inner {
+	l := &inner{address: address, conns: make(chan net.Conn), done: make(chan struct{})}
 	l.close = sync.OnceFunc(func() { close(l.done) })
 	return l
 }
 
 // dial is a task's way in.
-func (l *inner) dial(ctx context.Context, _, address string) (net.Conn, bool, error) {
-	if address != MetadataAddress {
-		return nil, false, nil
-	}
+func (l *inner) dial(ctx context.Context, container string) (net.Conn, error) {
 	task, here := net.Pipe()
 	select {
-	case l.conns <- here:
-		return task, true, nil
+	case l.conns <- &Conn{here, container}:
+		return task, nil
 	case <-l.done:
-		return nil, true, net.ErrClosed
+		return nil, net.ErrClosed
 	case <-ctx.Done():
-		return nil, true, ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
@@ -52,7 +56,7 @@ func (l *inner) Close() error {
 }
 
 // Addr is the address that tasks know.
-func (l *inner) Addr() net.Addr { return address(MetadataAddress) }
+func (l *inner) Addr() net.Addr { return address(l.address) }
 
 type address string
 

@@ -33,19 +33,17 @@ type Config struct {
 	Registries image.RegistriesConfig // how to speak to the simulator's own
 	// Egress is the engine's: the rules for what tasks may connect to outside their network.
 	Egress func(container, address string) error
-	Log    *slog.Logger
+	// Addresses are those of the cloud's own, "ip:port", at which it serves its tasks: see [Machine.Listener].
+	Addresses []string
+	Log       *slog.Logger
 }
 
 // Machine runs tasks. It is the engine, with nothing before it.
 type Machine struct {
 	*runtime.Engine
-	// Metadata is where tasks come in that connect to MetadataAddress. Whoever accepts there closes it.
-	Metadata net.Listener
-	backend  *offload.Backend
+	inner   map[string]*inner // by address
+	backend *offload.Backend
 }
-
-// MetadataAddress is where a task asks about itself.
-const MetadataAddress = "169.254.170.2:80"
 
 // Open finds again what an earlier simulator left. Errors: errdefs.ErrFailedPrecondition where this machine allows no native
 // containers.
@@ -80,19 +78,37 @@ func Open(ctx context.Context, c Config) (*Machine, error) {
 		Native: c.Native, Images: directories, Containers: containers, RuntimeDir: c.RuntimeDir, Agent: c.Agent,
 		Private: "/.simulator", // images of clouds have an agent of their own at /.sockerless
 		Support: sync.OnceValue(func() native.Support { return native.Probe(context.WithoutCancel(ctx), c.Native, in("probe")) })})
-	metadata := newInner()
-	m := &Machine{Metadata: metadata, backend: offload.NewBackend(offload.Local, driver, offload.Config{
+	m := &Machine{inner: map[string]*inner{}, backend: offload.NewBackend(offload.Local, driver, offload.Config{
 		State: c.State, Instance: c.Instance, RuntimeDir: c.RuntimeDir, Lease: -1, Log: c.Log})}
+	for _, address := range c.Addresses {
+		m.inner[address] = newInner(address)
+	}
 	m.Engine, err = runtime.New(ctx, runtime.Config{
 		DataDir: c.DataDir, InstanceID: c.Instance, Log: c.Log, Backend: m.backend, State: c.State, Images: images, Egress: c.Egress,
-		Gateway: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Within: metadata.dial})
+		Gateway: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Within: m.within})
 	if err != nil {
 		return nil, errors.Join(err, m.backend.Close())
 	}
 	return m, nil
 }
 
+// Listener is where tasks come in that connect to one of the cloud's own addresses: each connection is a [*Conn].
+func (m *Machine) Listener(address string) net.Listener { return m.inner[address] }
+
+// within is the engine's: it connects a task to what the cloud itself serves.
+func (m *Machine) within(ctx context.Context, container, address string) (net.Conn, bool, error) {
+	l := m.inner[address]
+	if l == nil {
+		return nil, false, nil
+	}
+	conn, err := l.dial(ctx, container)
+	return conn, true, err
+}
+
 // Close lets go of the tasks, which go on.
 func (m *Machine) Close(ctx context.Context) error {
-	return errors.Join(m.Metadata.Close(), m.Engine.Close(ctx), m.backend.Close())
+	for _, l := range m.inner {
+		l.close()
+	}
+	return errors.Join(m.Engine.Close(ctx), m.backend.Close())
 }
