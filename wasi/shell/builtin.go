@@ -138,10 +138,16 @@ func builtinFor(name string) builtinFunc {
 		return (*shell).caller
 	case "history":
 		return (*shell).historyBuiltin
+	case "fc":
+		return (*shell).fc
 	case "compgen":
 		return (*shell).compgen
-	case "complete", "compopt", "bind":
+	case "complete":
 		return (*shell).completeBuiltin
+	case "compopt":
+		return (*shell).compopt
+	case "bind":
+		return (*shell).bind
 	case "help":
 		return (*shell).help
 	}
@@ -256,6 +262,12 @@ func usageOf(command string) string {
 		"unalias":  "[-a] name [name ...]",
 		"jobs":     "[-lnprs] [jobspec ...] or jobs -x command [args]",
 		"eval":     "[arg ...]",
+		"history":  "[-c] [-d offset] [n] or history -anrw [filename] or history -ps arg [arg...]",
+		"fc":       "[-e ename] [-lnr] [first] [last] or fc -s [pat=rep] [command]",
+		"complete": "[-abcdefgjksuv] [-pr] [-DEI] [-o option] [-A action] [-G globpat] [-W wordlist] [-F function] [-C command] [-X filterpat] [-P prefix] [-S suffix] [name ...]",
+		"compgen":  "[-abcdefgjksuv] [-o option] [-A action] [-G globpat] [-W wordlist] [-F function] [-C command] [-X filterpat] [-P prefix] [-S suffix] [word]",
+		"compopt":  "[-o|+o option] [-DEI] [name ...]",
+		"bind":     "[-lpsvPSVX] [-m keymap] [-f filename] [-q name] [-u name] [-r keyseq] [-x keyseq:shell-command] [keyseq:readline-function or readline-command]",
 		"exec":     "[-cl] [-a name] [command [argument ...]] [redirection ...]",
 	}
 	usage, ok := usages[command]

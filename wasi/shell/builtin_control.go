@@ -342,6 +342,7 @@ func (sh *shell) exec(args []string) int {
 		if sh.traps.hasExitT {
 			sh.traps.hasExitT = false
 		}
+		sh.saveHistory()
 		_ = sh.flush()
 		status, execErr := sh.p.ExecInPlace(path, argv, env)
 		if execErr == nil {

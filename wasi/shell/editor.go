@@ -10,17 +10,23 @@ import (
 	"github.com/sockerless/sockerless/wasi/kernel"
 )
 
-// An editor edits one line on a terminal in raw mode.
+// An editor edits one line on a terminal in raw mode. Keys are bound to its functions as in readline: see keymap.go.
 type editor struct {
-	sh     *shell
-	tty    *kernel.TTY
-	prompt string
-	line   []rune
-	at     int // the cursor
-	killed []rune
-	entry  int // of the history that is shown; count() is the new line
-	draft  []rune
-	tabs   int
+	sh      *shell
+	tty     *kernel.TTY
+	prompt  string
+	line    []rune
+	at      int // the cursor
+	killed  []rune
+	entry   int // of the history that is shown; its length stands for the new line
+	draft   []rune
+	tabs    int
+	waiting []rune // keys of a macro
+	last    string // the function before this one
+	arg     int    // how far insert-last-argument has gone back
+	argLen  int
+	done    bool
+	failure error
 }
 
 func ctrl(c byte) byte { return c & 0x1f }
@@ -32,42 +38,109 @@ func (e *editor) edit() (string, error) {
 	raw.Oflag = saved.Oflag
 	e.tty.SetTermios(raw)
 	defer e.tty.SetTermios(saved)
-	if h := e.sh.history; h != nil {
-		e.entry = len(h.lines)
-	}
+	e.entry = len(e.sh.history.entries)
 	e.write(e.prompt)
-	for {
-		c, err := e.key()
+	for !e.done {
+		keys, b, err := e.sequence()
 		if err != nil {
 			return "", err
 		}
-		if c != '\t' {
-			e.tabs = 0
+		e.perform(keys, b, saved)
+	}
+	return string(e.line), e.failure
+}
+
+// sequence reads keys until they are one that is bound, or cannot become one.
+func (e *editor) sequence() (string, binding, error) {
+	keymap := e.sh.keymap(e.sh.editingKeymap())
+	var keys strings.Builder
+	for {
+		c, err := e.key()
+		if err != nil {
+			return "", binding{}, err
 		}
-		switch c {
-		case '\r', '\n':
-			if e.at != len(e.line) {
-				e.at = len(e.line)
-				e.redraw()
-			}
-			e.write("\n")
-			return string(e.line), nil
-		case rune(ctrl('C')):
-			e.write("^C\n")
-			return "", errInterrupted
-		case rune(ctrl('D')):
-			if len(e.line) == 0 {
-				return "", io.EOF
-			}
-			e.remove(e.at, e.at+1)
-		default:
-			e.command(c)
+		keys.WriteRune(c)
+		longer := false
+		for bound := range keymap {
+			longer = longer || len(bound) > keys.Len() && strings.HasPrefix(bound, keys.String())
+		}
+		if b, ok := keymap[keys.String()]; ok && (!longer || c != 0x1b) {
+			return keys.String(), b, nil
+		}
+		if !longer && !unfinishedEscape(keys.String()) {
+			return keys.String(), binding{}, nil
 		}
 	}
 }
 
+// unfinishedEscape says whether a terminal's escape sequence that nothing is bound to goes on.
+func unfinishedEscape(keys string) bool {
+	rest, ok := strings.CutPrefix(keys, "\x1b[")
+	return ok && strings.Trim(rest, "0123456789;?") == ""
+}
+
+// perform does what a key sequence is bound to.
+func (e *editor) perform(keys string, b binding, cooked kernel.Termios) {
+	function := b.function
+	if c := []rune(keys); len(c) == 1 && (c[0] == rune(ctrl('C')) || c[0] >= 0x80) {
+		function = "self-insert"
+		if c[0] == rune(ctrl('C')) {
+			e.write("^C\n")
+			e.done, e.failure = true, errInterrupted
+			return
+		}
+	}
+	if function != "complete" {
+		e.tabs = 0
+	}
+	switch {
+	case b.command != "":
+		e.runCommand(b.command, cooked)
+	case b.macro != "":
+		e.waiting = append([]rune(b.macro), e.waiting...)
+	case function == "self-insert":
+		e.insert([]rune(keys))
+		if e.at != len(e.line) {
+			e.redraw()
+		}
+	case function != "":
+		if do := editorFunction(function); do != nil {
+			do(e)
+		} else {
+			e.write("\a")
+		}
+	}
+	e.last = function
+}
+
+// runCommand runs a command that is bound to keys, which sees and changes the line in READLINE_LINE and READLINE_POINT.
+func (e *editor) runCommand(command string, cooked kernel.Termios) {
+	sh := e.sh
+	raw := e.tty.Termios()
+	e.tty.SetTermios(cooked)
+	e.write("\r\x1b[K")
+	sh.assign("READLINE_LINE", string(e.line))
+	sh.assign("READLINE_POINT", itoa(int64(len(string(e.line[:e.at])))))
+	status := sh.status
+	sh.runTrap("bind", command)
+	sh.status = status
+	line := sh.getOr("READLINE_LINE", "")
+	point, _ := plainInteger(sh.getOr("READLINE_POINT", "0"))
+	sh.unset("READLINE_LINE")
+	sh.unset("READLINE_POINT")
+	e.tty.SetTermios(raw)
+	e.line = []rune(line)
+	e.at = len([]rune(line[:min(max(int(point), 0), len(line))]))
+	e.redraw()
+}
+
 // key reads one character.
 func (e *editor) key() (rune, error) {
+	if len(e.waiting) > 0 {
+		c := e.waiting[0]
+		e.waiting = e.waiting[1:]
+		return c, nil
+	}
 	var b [4]byte
 	n := 0
 	for n < len(b) {
@@ -87,100 +160,6 @@ func (e *editor) key() (rune, error) {
 	}
 	r, _ := utf8.DecodeRune(b[:n])
 	return r, nil
-}
-
-func (e *editor) command(c rune) {
-	switch c {
-	case rune(ctrl('A')):
-		e.at = 0
-	case rune(ctrl('E')):
-		e.at = len(e.line)
-	case rune(ctrl('B')):
-		e.at = max(e.at-1, 0)
-	case rune(ctrl('F')):
-		e.at = min(e.at+1, len(e.line))
-	case rune(ctrl('H')), 0x7f:
-		if e.at > 0 {
-			e.remove(e.at-1, e.at)
-		}
-	case rune(ctrl('U')):
-		e.kill(0, e.at)
-	case rune(ctrl('K')):
-		e.kill(e.at, len(e.line))
-	case rune(ctrl('W')):
-		from := e.at
-		for from > 0 && e.line[from-1] == ' ' {
-			from--
-		}
-		for from > 0 && e.line[from-1] != ' ' {
-			from--
-		}
-		e.kill(from, e.at)
-	case rune(ctrl('Y')):
-		e.insert(e.killed)
-	case rune(ctrl('L')):
-		e.write("\x1b[H\x1b[2J" + e.prompt)
-	case rune(ctrl('P')):
-		e.recall(-1)
-	case rune(ctrl('N')):
-		e.recall(1)
-	case '\t':
-		e.complete()
-		return
-	case 0x1b:
-		e.escape()
-	default:
-		if c < ' ' {
-			return
-		}
-		e.insert([]rune{c})
-		if e.at == len(e.line) {
-			return
-		}
-	}
-	e.redraw()
-}
-
-// escape reads the rest of a key's sequence.
-func (e *editor) escape() {
-	c, err := e.key()
-	if err != nil || c != '[' && c != 'O' {
-		return
-	}
-	number := ""
-	for {
-		c, err = e.key()
-		if err != nil {
-			return
-		}
-		if c < '0' || c > '9' {
-			break
-		}
-		number += string(c)
-	}
-	switch c {
-	case 'A':
-		e.recall(-1)
-	case 'B':
-		e.recall(1)
-	case 'C':
-		e.at = min(e.at+1, len(e.line))
-	case 'D':
-		e.at = max(e.at-1, 0)
-	case 'H':
-		e.at = 0
-	case 'F':
-		e.at = len(e.line)
-	case '~':
-		switch number {
-		case "1", "7":
-			e.at = 0
-		case "4", "8":
-			e.at = len(e.line)
-		case "3":
-			e.remove(e.at, e.at+1)
-		}
-	}
 }
 
 func (e *editor) insert(text []rune) {
@@ -207,22 +186,33 @@ func (e *editor) kill(from, to int) {
 	e.remove(from, to)
 }
 
-// recall shows an older or newer line of the history.
-func (e *editor) recall(by int) {
-	h := e.sh.history
-	if h == nil || e.entry+by < 0 || e.entry+by > len(h.lines) {
+// move puts the cursor elsewhere.
+func (e *editor) move(to int) {
+	e.at = min(max(to, 0), len(e.line))
+	e.redraw()
+}
+
+// show replaces the line.
+func (e *editor) show(text string) {
+	e.line = []rune(text)
+	e.at = len(e.line)
+	e.redraw()
+}
+
+// recall shows an entry of the history; the new line is kept.
+func (e *editor) recall(entry int) {
+	entries := e.sh.history.entries
+	if entry < 0 || entry > len(entries) || entry == e.entry {
 		return
 	}
-	if e.entry == len(h.lines) {
+	if e.entry == len(entries) {
 		e.draft = e.line
 	}
-	e.entry += by
-	if e.entry == len(h.lines) {
-		e.line = e.draft
-	} else {
-		e.line = []rune(h.lines[e.entry])
+	if e.entry = entry; entry == len(entries) {
+		e.show(string(e.draft))
+		return
 	}
-	e.at = len(e.line)
+	e.show(entries[entry].text)
 }
 
 // redraw writes the line again, and puts the cursor in its place.
@@ -237,38 +227,4 @@ func (e *editor) redraw() {
 
 func (e *editor) write(text string) {
 	_, _ = e.sh.p.Write(e.sh.p.Context(), 0, []byte(text))
-}
-
-// complete completes the word before the cursor: a command at the beginning, else a file.
-func (e *editor) complete() {
-	e.tabs++
-	from := e.at
-	for from > 0 && !strings.ContainsRune(" \t;|&<>()", e.line[from-1]) {
-		from--
-	}
-	word := string(e.line[from:e.at])
-	first := strings.TrimRight(string(e.line[:from]), " ") == "" || strings.HasSuffix(strings.TrimRight(string(e.line[:from]), " "), "|")
-	names := e.sh.candidates(word, first)
-	if len(names) == 0 {
-		e.write("\a")
-		return
-	}
-	prefix := names[0]
-	for _, name := range names[1:] {
-		for !strings.HasPrefix(name, prefix) {
-			prefix = prefix[:len(prefix)-1]
-		}
-	}
-	if len(names) == 1 && !strings.HasSuffix(prefix, "/") {
-		prefix += " "
-	}
-	if rest, ok := strings.CutPrefix(prefix, word); ok && rest != "" {
-		e.insert([]rune(rest))
-		e.redraw()
-		return
-	}
-	if e.tabs > 1 {
-		e.write("\n" + strings.Join(names, "  ") + "\n")
-		e.redraw()
-	}
 }

@@ -79,3 +79,13 @@ func FuzzRead(f *testing.F) {
 		fuzzed(t, `read x y; read -r z; read -n 3 n; read -d : d; IFS=: read -ra a; mapfile -t -n 2 m; mapfile -d x; IFS=$1; set -- $1; read p q <<< "$x"; echo $x "$*"; while read -t 1 l; do :; done`, text)
 	})
 }
+
+// FuzzHistory gives any text to history expansion, to the specifications of completion and to the keys of bind.
+func FuzzHistory(f *testing.F) {
+	for _, s := range []string{"!!", "!1:2-3", "!?a?:s/a/b/:p", "^a^b^", "!$", "!{", "\\C-x\\M-", `"\e[A": x`, "a\nb\\\nc", "!#:0*", "$(a b)", "&*", "!!:gs/a/b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		fuzzed(t, `set -o history -o histexpand; history -s 'a b "c d" | e'; history -s "$1"; history -p "$1"; history -p "!!:$1"; fc -l "$1"; fc -s "$1"; history -d "$1"; compgen -W "$1" "$1"; compgen -f -X "$1" "$1"; complete -W "$1" -X "$1" "$1"; complete -p; compgen -F "$1"; bind "$1"; bind -x "$1"; bind -r "$1"; bind -p; bash --norc -i; HISTSIZE=$1; history`, text)
+	})
+}

@@ -12,7 +12,11 @@ import (
 func (sh *shell) startInteractive() {
 	sh.opts.emacs, sh.opts.history, sh.opts.histexpand = sh.bash, sh.bash, sh.bash
 	sh.shopts.expandAliases = true
-	sh.history = &history{}
+	if sh.bash {
+		if _, ok := sh.get("HISTFILE"); !ok {
+			sh.assign("HISTFILE", strings.TrimSuffix(sh.getOr("HOME", ""), "/")+"/.bash_history")
+		}
+	}
 	for _, sig := range []kernel.Signal{kernel.SIGINT, kernel.SIGTERM, kernel.SIGQUIT, kernel.SIGTSTP, kernel.SIGTTIN, kernel.SIGTTOU} {
 		_ = sh.p.SetAction(sig, sh.interactiveAction(sig))
 	}
@@ -62,7 +66,7 @@ func (sh *shell) promptedLine(src *source) (string, error) {
 	if src.partial {
 		name = "PS2"
 	} else {
-		sh.leaving = false
+		sh.leaving, sh.history.added = false, false
 		sh.report()
 		if command := sh.getOr("PROMPT_COMMAND", ""); command != "" && sh.bash {
 			sh.runTrap("PROMPT_COMMAND", command)
@@ -171,7 +175,7 @@ func (sh *shell) promptEscape(b *strings.Builder, s string) int {
 	case 'l':
 		b.WriteString("tty")
 	case '!', '#':
-		b.WriteString(itoa(int64(sh.history.count() + 1)))
+		b.WriteString(itoa(int64(sh.history.number())))
 	case 't':
 		b.WriteString(strftime("%H:%M:%S", now().In(sh.zone())))
 	case 'T':

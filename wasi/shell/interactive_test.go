@@ -152,3 +152,42 @@ func TestInteractiveEnd(t *testing.T) {
 		t.Errorf("^D gave %d", status.Code())
 	}
 }
+
+// TestEditor goes through what the editor does with keys: history, its search and its expansion, completion by
+// specifications, and bindings.
+func TestEditor(t *testing.T) {
+	s := startSession(t, "bash")
+	type step struct{ keys, want string }
+	for _, step := range []step{
+		{"", "P> "},
+		{"echo one two\r", "\r\none two\r\nP> "},
+		{"echo !$ !!:1\r", "\r\necho two one\r\ntwo one\r\nP> "},
+		{"!nosuch\r", "!nosuch: event not found\r\n"},
+		{"^one^1^\r", "\r\necho two 1\r\ntwo 1\r\nP> "},
+		{"\x12one two\r", "\r\none two\r\nP> "},
+		{"echo last \x1b.\r", "\r\nlast two\r\nP> "},
+		{"history | while read n l; do echo \"<$l>\"; done\r", "<echo last two>\r\n"},
+		{"complete -W 'alpha beta gamma' greek\r", "P> "},
+		{"greek be\t\x01echo \r", "\r\ngreek beta\r\nP> "},
+		{"_f() { COMPREPLY=(\"$COMP_CWORD-$1-$2-$3\"); compopt -o nospace; }; complete -F _f cmd\r", "P> "},
+		{"cmd x y\t.\x01echo \r", "\r\ncmd x 2-cmd-y-x.\r\nP> "},
+		{"_l() { complete -W loaded \"$1\"; return 124; }; complete -D -F _l\r", "P> "},
+		{"unknown lo\t\x01echo \r", "\r\nunknown loaded\r\nP> "},
+		{"complete -W 'sub-a sub-b' -P p: -X '*-a' two; bind '\"\\C-xs\": \"echo macro\"'\r", "P> "},
+		{"true; two p\t\x01echo \r", "\r\nP> "},
+		{"\x18s\r", "\r\nmacro\r\nP> "},
+		{"bind -x '\"\\C-xf\": READLINE_LINE=\"echo from $READLINE_LINE\"; READLINE_POINT=0'\r", "P> "},
+		{"here\x18f\r", "\r\nfrom here\r\nP> "},
+		{"echo abc def\x1bb\x1bu\x05 x\x14\r", "\r\nabc DEFx\r\nP> "},
+		{"echo a b\x17c\x19\r", "\r\na cb\r\nP> "},
+		{"bind '\"\\e[A\": history-search-backward'\r", "P> "},
+		{"echo l\x1b[A\x05 again\r", "\r\nlast two again\r\nP> "},
+		{"\x1b[200~echo pasted\x1b[201~\r", "\r\npasted\r\nP> "},
+		{"fc -s pasted=replaced\r", "\r\nreplaced\r\nP> "},
+		{"exit\r", "exit"},
+	} {
+		s.send(step.keys)
+		s.expect(step.want)
+	}
+	<-s.done
+}

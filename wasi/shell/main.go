@@ -212,6 +212,9 @@ func (sh *shell) main(args []string) int {
 	if sh.unwind == unwindExit {
 		return sh.status
 	}
+	if sh.opts.history && !st.hasCommand {
+		sh.loadHistory()
+	}
 	switch {
 	case st.hasCommand:
 		sh.oneCommand = true
@@ -444,7 +447,7 @@ func (sh *shell) scriptFile(path string) int {
 	}
 	sh.file = path
 	src := sh.descriptorSource(fd)
-	if first, err := src.line(); err == nil {
+	if first, err := src.next(); err == nil {
 		if strings.IndexByte(first, 0) >= 0 {
 			sh.errorf("%s: cannot execute binary file", path)
 			return 126

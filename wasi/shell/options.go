@@ -170,6 +170,7 @@ func shoptNames() []string {
 		names = append(names, name)
 	}
 	sort.Strings(names)
+	names[0], names[1] = names[1], names[0] // autocd comes first in bash's table
 	return names
 }
 
@@ -219,5 +220,9 @@ func (sh *shell) optionChanged(name string, on bool) {
 		}
 	case "allexport":
 		sh.env = nil
+	case "history":
+		if on {
+			sh.loadHistory()
+		}
 	}
 }

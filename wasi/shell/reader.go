@@ -31,6 +31,8 @@ type source struct {
 	stopped bool // nothing more is read for the parser that runs
 	first   int  // line number of the first line, less one
 	newline bool
+	typed   strings.Builder          // the lines of the command as they were read
+	expand  func(line string) string // history expansion
 }
 
 // errInterrupted is what a source gives when the line that is edited was given up.
@@ -42,7 +44,7 @@ func (s *source) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	if s.rest == "" {
-		line, err := s.line()
+		line, err := s.next()
 		if line == "" {
 			if err == nil {
 				err = io.EOF
@@ -71,6 +73,18 @@ func (s *source) Read(b []byte) (int, error) {
 	s.rest = s.rest[n:]
 	s.read += n
 	return n, nil
+}
+
+// next reads a line and keeps it for the history.
+func (s *source) next() (string, error) {
+	line, err := s.line()
+	if s.expand != nil && line != "" {
+		line = s.expand(line)
+	}
+	if s.name == "" && s.typed.Len() < maxField {
+		s.typed.WriteString(line)
+	}
+	return line, err
 }
 
 // stringSource reads a script that is a string.
@@ -138,6 +152,9 @@ func (sh *shell) seekLine(fd int, f *kernel.File) (string, error) {
 func (sh *shell) run(src *source) {
 	outer := sh.reader
 	sh.reader = src
+	if sh.bash && src.name == "" && sh.nested == 0 {
+		src.expand = sh.expandedLine
+	}
 	defer func() { sh.reader = outer }()
 	for !src.ended && sh.unwind == running {
 		sh.parse(src)
@@ -171,6 +188,7 @@ func (sh *shell) parse(src *source) {
 				continue
 			}
 			src.first, src.partial = 0, false
+			sh.keep(src, nil)
 			sh.syntaxError(src, err)
 			if !src.prompts {
 				src.ended = true
@@ -201,11 +219,9 @@ func (sh *shell) parse(src *source) {
 		if n := len(stmts); n > 0 && stmts[n-1] == nil {
 			stmts = stmts[:n-1]
 		}
+		sh.keep(src, stmts)
 		if len(stmts) == 0 {
 			continue
-		}
-		if src.prompts {
-			sh.remember(text)
 		}
 		if sh.posix() {
 			if at := nestedSubshells(stmts); at >= base && at+1 < base+len(text) {

@@ -80,7 +80,7 @@ func (s *source) repair(err error) bool {
 				}
 				break
 			}
-			line, err := s.line()
+			line, err := s.next()
 			if line == "" || err != nil || len(text) > maxField {
 				break
 			}

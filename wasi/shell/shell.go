@@ -62,36 +62,41 @@ type shell struct {
 	cache    patternCache
 	regexps  regexpCache
 
-	traps        traps
-	jobs         jobTable
-	dirs         []string
-	history      *history
-	interactive  bool
-	login        bool
-	oneCommand   bool // -c
-	fromStdin    bool
-	terminal     *kernel.TTY
-	reader       *source // what is being read, for `exec` and error messages
-	procSubsts   []int   // descriptors of process substitutions to close after the command
-	exitTrapRun  bool
-	logical      string      // the directory as cd left it, with the links in its name
-	node         syntax.Node // the command that runs, for BASH_COMMAND
-	nested       int         // evals, sourced files and traps that run
-	sourcing     int         // of them, sourced files
-	substDepth   int
-	paramsSet    bool // set has given the positional parameters of the running sourced file
-	lastRandom   int
-	trapStatus   int // $? when the running trap began, -1 outside of traps
-	inExitTrap   bool
-	interrupted  bool // a foreground job died of SIGINT
-	replaced     bool // exec has run another program in this process
-	keepFiles    bool // the redirections of the running exec last
-	builtinError bool // the builtin was used wrongly, which ends a POSIX shell if it is a special one
-	exitEarly    bool
-	leaving      bool                // exit was tried with stopped jobs
-	disabled     map[string]bool     // by enable -n
-	limits       map[limitKey]string // set by ulimit
-	readBuffer   []byte
+	traps             traps
+	jobs              jobTable
+	dirs              []string
+	history           history
+	historySubst      [2]string // of the last :s in a history expansion
+	interactive       bool
+	login             bool
+	oneCommand        bool // -c
+	fromStdin         bool
+	terminal          *kernel.TTY
+	reader            *source // what is being read, for `exec` and error messages
+	procSubsts        []int   // descriptors of process substitutions to close after the command
+	exitTrapRun       bool
+	logical           string      // the directory as cd left it, with the links in its name
+	node              syntax.Node // the command that runs, for BASH_COMMAND
+	nested            int         // evals, sourced files and traps that run
+	sourcing          int         // of them, sourced files
+	substDepth        int
+	paramsSet         bool // set has given the positional parameters of the running sourced file
+	lastRandom        int
+	trapStatus        int // $? when the running trap began, -1 outside of traps
+	inExitTrap        bool
+	interrupted       bool // a foreground job died of SIGINT
+	replaced          bool // exec has run another program in this process
+	keepFiles         bool // the redirections of the running exec last
+	builtinError      bool // the builtin was used wrongly, which ends a POSIX shell if it is a special one
+	exitEarly         bool
+	leaving           bool                // exit was tried with stopped jobs
+	disabled          map[string]bool     // by enable -n
+	limits            map[limitKey]string // set by ulimit
+	readBuffer        []byte
+	compSpecs         map[string]*compSpec // by command; never written to in place
+	completing        *compRequest         // the completion that calls a function
+	keymaps           map[string]map[string]binding
+	readlineVariables [][2]string
 }
 
 // unwinding says what the walk over the tree is leaving.
@@ -148,7 +153,7 @@ func (sh *shell) clone() *shell {
 	sub.regexps = regexpCache{}
 	sub.procSubsts = nil
 	sub.exitTrapRun = false
-	sub.history = nil
+	sub.history.entries = slices.Clip(sub.history.entries)
 	return &sub
 }
 

@@ -27,8 +27,7 @@ func (sh *shell) commandSubst(c *syntax.CmdSubst) string {
 	if text, ok := sh.fileSubst(c); ok {
 		return text
 	}
-	r, w := kernel.NewPipe()
-	child, err := sh.fork(kernel.ForkOptions{Files: map[int]*kernel.File{1: w}}, func(sub *shell) int {
+	out, status := sh.outputOf(func(sub *shell) {
 		if sub.bash && !sub.shopts.inheritErrexit && !sub.opts.posix {
 			sub.opts.errexit = false
 		}
@@ -38,6 +37,17 @@ func (sh *shell) commandSubst(c *syntax.CmdSubst) string {
 		} else {
 			sub.stmts(c.Stmts)
 		}
+	})
+	sh.substDone = status
+	sh.status = status
+	return out
+}
+
+// outputOf runs body in a child process and gives its output without the newlines at the end, and its status.
+func (sh *shell) outputOf(body func(sub *shell)) (string, int) {
+	r, w := kernel.NewPipe()
+	child, err := sh.fork(kernel.ForkOptions{Files: map[int]*kernel.File{1: w}}, func(sub *shell) int {
+		body(sub)
 		return sub.status
 	})
 	_ = w.Close()
@@ -49,9 +59,7 @@ func (sh *shell) commandSubst(c *syntax.CmdSubst) string {
 	_ = r.Close()
 	j := &job{foreground: true}
 	j.add(child)
-	sh.substDone = sh.pipelineStatus(sh.waitJob(j))
-	sh.status = sh.substDone
-	return out
+	return out, sh.pipelineStatus(sh.waitJob(j))
 }
 
 // readAll reads a pipe to its end, and cuts NUL bytes and the last newlines.

@@ -325,6 +325,7 @@ func (sh *shell) finish(status int) int {
 		}
 	})
 	sh.runExitTrap()
+	sh.saveHistory()
 	_ = sh.flush()
 	return sh.status & 0xff
 }

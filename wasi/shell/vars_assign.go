@@ -301,6 +301,12 @@ func (sh *shell) unsetElement(name, sub string) bool {
 // changed lets the shell take note of variables that steer it.
 func (sh *shell) changed(name string) {
 	switch name[0] {
+	case 'H':
+		if name == "HISTSIZE" {
+			sh.history.shrink(sh.sizeVariable(name))
+		} else if name == "HISTFILESIZE" {
+			sh.truncateHistory()
+		}
 	case 'I':
 		if name == "IFS" {
 			sh.loadIFS()

@@ -56,7 +56,7 @@ func (sh *shell) dynamicVar(name string, v *variable) *variable {
 	case "BASHOPTS":
 		now.str = sh.shoptsOn()
 	case "HISTCMD":
-		now.str = strconv.Itoa(sh.history.count() + 1)
+		now.str = strconv.Itoa(sh.history.number())
 	case "BASH_REMATCH":
 		now.list.vals = sh.rematch
 	case "PIPESTATUS":
