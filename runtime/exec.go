@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,11 +30,7 @@ type execution struct {
 	link    *link // once it has started
 	code    *int  // once it has ended
 	ended   time.Time
-	passed  chan struct{} // closed when a client has all its output; nil without a client
 }
-
-// passTime is how long what ended execs wrote is kept for clients that read it slowly.
-const passTime = 10 * time.Second
 
 // keptExecs is how long an exec that has ended can be inspected.
 const keptExecs = 5 * time.Minute
@@ -151,20 +145,15 @@ func (e *Engine) ExecInspect(_ context.Context, id string) (types.ExecInspectRes
 	}, nil
 }
 
-// allExecs lists the execs that can be inspected.
-func (c *container) allExecs() []*execution {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Collect(maps.Values(c.execs))
-}
-
 // execIDs lists the execs that have not ended; nil without any.
 func (c *container) execIDs() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var ids []string
-	for _, x := range c.allExecs() {
+	for id, x := range c.execs {
 		x.mu.Lock()
 		if x.code == nil {
-			ids = append(ids, x.id)
+			ids = append(ids, id)
 		}
 		x.mu.Unlock()
 	}
@@ -319,28 +308,15 @@ func (e *Engine) execEnded(x *execution, code int) {
 	e.execEvent(x, d, "exec_die", "exitCode", strconv.Itoa(code))
 }
 
-// awaitExecOutput waits until the clients of a container's execs have what these wrote.
-func (e *Engine) awaitExecOutput(c *container) {
-	ctx, cancel := context.WithTimeout(e.ctx, passTime)
-	defer cancel()
-	for _, x := range c.allExecs() {
-		x.mu.Lock()
-		passed := x.passed
-		x.mu.Unlock()
-		if passed == nil {
-			continue
-		}
-		select {
-		case <-passed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // loseExecs ends the execs of a container that ran on an agent that is gone.
 func (e *Engine) loseExecs(c *container, l *link) {
-	for _, x := range c.allExecs() {
+	c.mu.Lock()
+	var running []*execution
+	for _, x := range c.execs {
+		running = append(running, x)
+	}
+	c.mu.Unlock()
+	for _, x := range running {
 		x.mu.Lock()
 		lost := x.link == l
 		x.mu.Unlock()
@@ -373,10 +349,6 @@ func (e *Engine) execAttached(ctx context.Context, x *execution, opts ExecStartO
 		return e.execFailed(x, err)
 	}
 	defer stream.Close()
-	passed := make(chan struct{})
-	x.mu.Lock()
-	x.passed = passed
-	x.mu.Unlock()
 	input := make(chan error, 1)
 	if q.AttachStdin && stdin != nil {
 		if q.Tty {
@@ -385,10 +357,7 @@ func (e *Engine) execAttached(ctx context.Context, x *execution, opts ExecStartO
 		go sendInput(stream, stdin, !q.Tty, input) // ends with the client's connection, see Attachment.Run
 	}
 	output := make(chan error, 1)
-	go func() { // ends with the stream
-		output <- e.execOutput(x, stream, out)
-		close(passed)
-	}()
+	go func() { output <- e.execOutput(x, stream, out) }() // ends with the stream
 	select {
 	case err = <-output:
 		return err

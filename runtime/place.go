@@ -297,7 +297,6 @@ func (e *Engine) releaseLater(c *container) {
 	c.unreleased = true
 	c.mu.Unlock()
 	e.spawn(func() {
-		e.awaitExecOutput(c)
 		c.op.Lock()
 		defer c.op.Unlock()
 		e.releaseRun(c)
