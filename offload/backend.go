@@ -84,7 +84,7 @@ type Backend struct {
 }
 
 // task is a start of a container somewhere. Its turn is held by whoever changes it; intent and client are read under the
-// backend's lock and changed under both.
+// backend's lock and changed under both; Close lets go of a client without the turn.
 type task struct {
 	turn   chan struct{}
 	intent intent
@@ -233,8 +233,9 @@ func (b *Backend) acquire(ctx context.Context, t runtime.Task) (client *agent.Cl
 		return nil, false, err
 	}
 	defer k.unlock()
-	if k.client != nil {
-		return k.client, false, nil
+	b.change(k, func() { client = k.client })
+	if client != nil {
+		return client, false, nil
 	}
 	resumed := k.intent.Attempt != ""
 	client, err = b.bring(ctx, k, t)
@@ -340,9 +341,13 @@ func (b *Backend) bring(ctx context.Context, k *task, t runtime.Task) (*agent.Cl
 	if err := b.write(ctx, &ready, true); err != nil {
 		return nil, err
 	}
-	b.change(k, func() { k.intent = ready })
+	var client *agent.Client
+	b.change(k, func() { k.intent, client = ready, k.client })
 	b.config.Failpoint("after ready")
-	return k.client, nil
+	if client == nil {
+		return nil, errdefs.ErrUnavailable.WithMessage("the server ends")
+	}
+	return client, nil
 }
 
 // run asks the platform for the task until it is known what came of it.

@@ -492,7 +492,7 @@ func TestRandom(t *testing.T) {
 func random(t *testing.T, seed uint64, operations int) {
 	dice := rand.New(rand.NewPCG(seed, 1))
 	w := newWorld(t)
-	faults := &faulty{driver: driver{w.platform}, random: rand.New(rand.NewPCG(seed, 2)), rate: 0.1}
+	faults := &faulty{driver: driver{w.platform}, random: rand.New(rand.NewPCG(seed, 2)), rate: 0.1, missed: map[string]bool{}}
 	w.driver = faults
 	b, m := w.server(true)
 	promised := map[string]string{} // containers that have an agent by the model, and of what attempt
@@ -514,6 +514,9 @@ func random(t *testing.T, seed uint64, operations int) {
 					b.poll(t.Context())
 				}()
 				<-polled
+				if m.dead.Load() {
+					_ = b.Close() // as the system closes its connections: whoever still waits for an answer is killed, too
+				}
 			}
 		}
 		b.group.Wait()
@@ -574,7 +577,7 @@ func random(t *testing.T, seed uint64, operations int) {
 				return task.handle.Container == c && task.handle.Attempt == attempt && task.status.State == Running
 			})
 			if !runs && !lost[attempt] {
-				t.Fatalf("%s was promised an agent and has none after %s", c, strings.Join(log, ", "))
+				t.Fatalf("%s was promised attempt %s and has none after %s", c, attempt, strings.Join(log, ", "))
 			}
 		}
 		for i := range 4 {

@@ -57,7 +57,15 @@ func (b *Backend) connect(ctx context.Context, k *task) error {
 		}
 		return errors.Join(err, relay.Close())
 	}
-	b.change(k, func() { k.client, k.relay = client, relay })
+	b.change(k, func() {
+		k.client, k.relay = client, relay
+		if b.ctx.Err() != nil { // Close has let go of all that there was
+			err = errors.Join(errdefs.ErrUnavailable.WithMessage("the server ends"), k.letGo())
+		}
+	})
+	if err != nil {
+		return err
+	}
 	b.config.Failpoint("after connect")
 	return nil
 }

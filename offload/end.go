@@ -190,7 +190,9 @@ func (b *Backend) markEnding(ctx context.Context, k *task) error {
 
 // shutdown asks a task's agent to end and lets go of it.
 func (b *Backend) shutdown(ctx context.Context, k *task, why error) {
-	if k.client == nil {
+	var client *agent.Client
+	b.change(k, func() { client = k.client })
+	if client == nil {
 		return
 	}
 	if !k.hasEnded() { // else there is nobody to ask
@@ -203,7 +205,7 @@ func (b *Backend) shutdown(ctx context.Context, k *task, why error) {
 			case <-asking.Done():
 			}
 		}()
-		if err := k.client.Shutdown(asking); err != nil {
+		if err := client.Shutdown(asking); err != nil {
 			b.config.Log.Debug("shut an agent down", "backend", b.name, "attempt", k.intent.Attempt, "error", err) // it is stopped then
 		}
 		cancel()

@@ -328,6 +328,7 @@ type faulty struct {
 	random *rand.Rand
 	rate   float64 // of calls that fail; 0 is none
 	stale  []Handle
+	missed map[string]bool // attempts that the last Describe of them has left out
 }
 
 func (f *faulty) hit() bool {
@@ -368,10 +369,14 @@ func (f *faulty) Describe(ctx context.Context, handles []Handle) ([]Status, erro
 		return nil, Transient(errThrottled, 0)
 	}
 	all, err := f.driver.Describe(ctx, handles)
-	if len(all) > 0 && f.hit() {
-		all = all[1:] // not yet known
-	}
-	return all, err
+	first := len(all) > 0 && f.hit()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.DeleteFunc(all, func(s Status) bool {
+		miss := first && !f.missed[s.Handle.Attempt] // not yet known: twice in a row may be more than a minute
+		first, f.missed[s.Handle.Attempt] = false, miss
+		return miss
+	}), err
 }
 
 func (f *faulty) List(ctx context.Context, instance string) ([]Handle, error) {

@@ -124,8 +124,21 @@ func (s *containerStream) leave() {
 	}
 	c := s.container
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.attachments = slices.DeleteFunc(c.attachments, func(other *containerStream) bool { return other == s })
+	c.mu.Unlock()
+	c.left()
+}
+
+// joined counts a client that is joined to output of the container, or of an exec, until it has left.
+func (c *container) joined() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.attached++
+}
+
+func (c *container) left() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.attached--; c.attached == 0 && c.drained != nil {
 		close(c.drained)
 		c.drained = nil

@@ -99,7 +99,7 @@ type container struct {
 	kept        int                   // those who keep --rm from taking the container away
 	waiters     []*Waiter             // of an exit or the removal
 	attachments []*containerStream    // that wait for a start
-	attached    int                   // attachments with output still to deliver
+	attached    int                   // attachments and attached execs with output still to deliver
 	collector   *collector            // of the output of the latest run; nil where the agent writes it here itself
 	drained     chan struct{}         // closed when attached becomes 0; nil while nobody waits
 	execs       map[string]*execution // by id; nil without any

@@ -334,6 +334,8 @@ func (e *Engine) execAttached(ctx context.Context, x *execution, opts ExecStartO
 		return err
 	}
 	e.execEvent(x, d, "exec_start: "+x.command())
+	x.container.joined()
+	defer x.container.left()
 	q := &x.request
 	var stream *agent.Stream
 	err = e.onNative(ctx, x.container, d, p, func(l *link) (err error) {

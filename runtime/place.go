@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/mount"
@@ -291,12 +292,22 @@ func (p Placement) native() *agentpb.Native {
 	return &agentpb.Native{Promote: p.promotes(), Refusal: p.Refusal, Bash: p.NativeBash, DropEnv: p.DropEnv}
 }
 
-// releaseLater ends what a run that has ended holds of its backends. Whoever uses the container before that does it first.
+// deliveryWait is how long a task whose container has ended is kept for the clients that have not got all output.
+const deliveryWait = 10 * time.Second
+
+// releaseLater ends what a run that has ended holds of its backends, once its attached clients have had its last output and
+// that of its execs. Whoever uses the container before that does it first.
 func (e *Engine) releaseLater(c *container) {
 	c.mu.Lock()
 	c.unreleased = true
 	c.mu.Unlock()
 	e.spawn(func() {
+		waiting, cancel := context.WithTimeout(e.ctx, deliveryWait)
+		defer cancel()
+		select {
+		case <-c.outputDelivered():
+		case <-waiting.Done(): // somebody does not read, or waits for the next run
+		}
 		c.op.Lock()
 		defer c.op.Unlock()
 		e.releaseRun(c)

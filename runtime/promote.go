@@ -214,7 +214,7 @@ func (e *Engine) onNative(ctx context.Context, c *container, d *definition, p *a
 // endTwin ends the twin of a container whose first process has ended, and with it all native programs.
 func (e *Engine) endTwin(c *container, twin *link) {
 	err := twin.Signal(context.WithoutCancel(e.ctx), c.id, "", sigKill)
-	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsFailedPrecondition(err) && !errdefs.IsUnavailable(err) {
+	if err != nil && !noProcess(err) {
 		e.log.Warn("end the twin of a container", "container", c.id, "error", err)
 	}
 }

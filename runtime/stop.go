@@ -129,8 +129,7 @@ func (e *Engine) signal(ctx context.Context, c *container, d *definition, signal
 		return conflict("container %s is not running", c.id)
 	}
 	err := l.Signal(ctx, c.id, "", signal)
-	if errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) || errdefs.IsUnavailable(err) {
-		// It has ended, with its agent perhaps; its exit is on its way.
+	if noProcess(err) { // its exit is on its way
 		return conflict("container %s is not running", c.id)
 	}
 	if err != nil {
@@ -138,9 +137,17 @@ func (e *Engine) signal(ctx context.Context, c *container, d *definition, signal
 	}
 	e.containerEvent(c, d, events.ActionKill, "signal", strconv.Itoa(signal))
 	if r.Status == types.StatePaused && (signal == sigKill || signal == d.stopSignal()) {
-		return e.setPaused(ctx, c, d, l, false)
+		err = e.setPaused(ctx, c, d, l, false)
 	}
-	return nil
+	if noProcess(err) { // of the signal, frozen as it was
+		err = nil
+	}
+	return err
+}
+
+// noProcess tells whether an agent's error says that there is no process any more, or no agent.
+func noProcess(err error) bool {
+	return errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) || errdefs.IsUnavailable(err)
 }
 
 // killWait is how long a killed process may take to end before docker kill gives up waiting.

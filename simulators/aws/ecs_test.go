@@ -172,7 +172,6 @@ func TestOutputOverRestarts(t *testing.T) {
 		k.close()
 		k.open()
 		for before := len(k.output(arn)); len(k.output(arn)) == before && !isStopped(k.describe(arn)); {
-			time.Sleep(time.Millisecond)
 		}
 	}
 	k.wait(arn, isStopped)
