@@ -17,10 +17,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 
 	"github.com/sockerless/sockerless/offload/native"
+	"github.com/sockerless/sockerless/simulators/aws/awstest"
 )
 
-// simulatedAWS runs `sockerless sim aws`, with a cluster, for a server of this test; it returns its endpoint.
-func simulatedAWS(t *testing.T) (endpoint string, client *ecs.Client) {
+// simulatedAWS runs `sockerless sim aws`, with a cluster, for a server of this test; it returns the settings of a backend there.
+func simulatedAWS(t *testing.T) (settings string, client *ecs.Client) {
 	t.Helper()
 	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"} {
 		t.Setenv(name, value)
@@ -64,6 +65,7 @@ func simulatedAWS(t *testing.T) (endpoint string, client *ecs.Client) {
 			}
 		}
 	})
+	var endpoint string
 	select {
 	case endpoint = <-ready:
 	case <-ended:
@@ -77,13 +79,13 @@ func simulatedAWS(t *testing.T) (endpoint string, client *ecs.Client) {
 	if _, err := client.CreateCluster(t.Context(), &ecs.CreateClusterInput{}); err != nil {
 		t.Fatal(err)
 	}
-	return endpoint, client
+	return fmt.Sprintf("type: ecs, region: eu-central-1, endpoint: %q, subnets: [%s], public-ip: true, execution-role: %q", endpoint, strings.Join(awstest.Subnets(t, cfg), ", "), awstest.ExecutionRole(t, cfg)), client
 }
 
 // ecsServer is a server whose containers have that place, and ECS to go to.
 func ecsServer(t *testing.T, place string) (*server, *ecs.Client) {
 	t.Helper()
-	endpoint, client := simulatedAWS(t)
+	settings, client := simulatedAWS(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -95,9 +97,9 @@ func ecsServer(t *testing.T, place string) (*server, *ecs.Client) {
 	s := offloadServer(t, fmt.Sprintf(`agents: {listen: "127.0.0.1:%s", url: "https://host.docker.internal:%[1]s"}
 offload:
   backends:
-    fargate: {type: ecs, region: eu-central-1, endpoint: %q, subnets: [subnet-1], execution-role: "arn:aws:iam::000000000000:role/execution"}
+    fargate: {%s}
   default: {place: %s, backends: [fargate]}
-`, port, endpoint, place))
+`, port, settings, place))
 	return s, client
 }
 

@@ -48,6 +48,18 @@ type Config struct {
 	// Within connects a container to an address, "ip:port", at which this program itself serves its containers, and tells with ok
 	// whether the address is one: so a simulated cloud has metadata of its own. Nil is none.
 	Within func(ctx context.Context, container, address string) (conn net.Conn, ok bool, err error)
+	// Admit decides whether a connection of a container is let through, whose error says why not: the container sees one that has timed
+	// out, as behind a firewall that drops. Nil lets all through.
+	Admit func(c Connection) error
+}
+
+// Connection is one that a container asks for.
+type Connection struct {
+	Network string     // name of the container's network that it goes by
+	From    netip.Addr // of the container in that network
+	Proto   string     // "tcp", "udp"
+	To      netip.AddrPort
+	Inside  bool // to a container of the network; else to this machine, or beyond
 }
 
 // Engine is the set of containers of a server. All methods may be called concurrently.

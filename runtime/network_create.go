@@ -30,6 +30,8 @@ type NetworkSpec struct {
 	ConfigFrom *network.ConfigReference
 	Options    map[string]string
 	Labels     map[string]string
+	// Overlap is for a network that may have the addresses of others: its containers reach only those of it.
+	Overlap bool `json:"-"`
 }
 
 // NetworkIPAM says which addresses a network has.
@@ -81,7 +83,7 @@ func (e *Engine) NetworkCreate(ctx context.Context, spec NetworkSpec) (network.C
 	if n.byName[l.Name] != nil {
 		return none, conflict("network with name %s already exists", l.Name)
 	}
-	if err := n.place(l); err != nil {
+	if err := n.place(l, spec.Overlap); err != nil {
 		return none, err
 	}
 	l.pool = newAddressPool(l.subnet, l.ipRange, l.reserved()...)
@@ -93,11 +95,11 @@ func (e *Engine) NetworkCreate(ctx context.Context, spec NetworkSpec) (network.C
 	return network.CreateResponse{ID: l.ID}, nil
 }
 
-// place finds the subnet of a network that asks for none, and refuses one that is taken. n.mu is held.
-func (n *networks) place(l *lan) error {
+// place finds the subnet of a network that asks for none, and refuses one that is taken unless it may overlap. n.mu is held.
+func (n *networks) place(l *lan, overlap bool) error {
 	taken := n.subnets()
 	if l.chosen {
-		if overlaps(l.subnet, taken) {
+		if !overlap && overlaps(l.subnet, taken) {
 			return errdefs.ErrPermissionDenied.WithMessage("invalid pool request: Pool overlaps with other one on this address space")
 		}
 		return nil

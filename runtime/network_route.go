@@ -96,9 +96,13 @@ func (e *Engine) dialFrom(ctx context.Context, a *attachment, endpoints []*endpo
 		}
 	}
 	r := e.route(endpoints, to.Addr())
-	switch {
-	case r.err != nil:
+	if r.err != nil {
 		return nil, r.err
+	}
+	if err := e.admit(r, endpoints, proto, to); err != nil {
+		return nil, err
+	}
+	switch {
 	case r.member != nil:
 		target := e.attachment(r.member.c.id)
 		if target == nil {
@@ -123,6 +127,26 @@ func (e *Engine) dialFrom(ctx context.Context, a *attachment, endpoints []*endpo
 	return d.DialContext(ctx, proto, to.String())
 }
 
+// admit asks whether a connection along a route is let through.
+func (e *Engine) admit(r route, endpoints []*endpoint, proto string, to netip.AddrPort) error {
+	if e.cfg.Admit == nil {
+		return nil
+	}
+	by := r.by
+	if by == nil { // beyond: by the first network that leads there
+		at := slices.IndexFunc(endpoints, func(p *endpoint) bool { return p.lan.Driver == driverBridge && !p.lan.Internal })
+		if at < 0 {
+			return nil // the host's network is no container's own
+		}
+		by = endpoints[at]
+	}
+	err := e.cfg.Admit(Connection{Network: by.lan.Name, From: by.address, Proto: proto, To: to, Inside: r.member != nil})
+	if err != nil {
+		return netproto.NewError(netproto.TimedOut, "connection timed out: %s", err)
+	}
+	return nil
+}
+
 // allow asks the policy.
 func (e *Engine) allow(container, to string) error {
 	if e.cfg.Egress != nil {
@@ -139,6 +163,7 @@ type route struct {
 	member  *endpoint  // of a container
 	source  netip.Addr // as whom that one sees it
 	machine bool       // this machine, as containers see it
+	by      *endpoint  // the container's own that it begins at; nil where it leads beyond its networks
 }
 
 // route finds where an address leads from these endpoints. As in Docker, networks do not lead to each other.
@@ -160,7 +185,7 @@ func (e *Engine) route(endpoints []*endpoint, to netip.Addr) route {
 			continue
 		}
 		if to == p.lan.gateway && !p.lan.Internal {
-			return route{machine: true}
+			return route{machine: true, by: p}
 		}
 		for _, m := range p.lan.members {
 			if m.address != to {
@@ -169,7 +194,7 @@ func (e *Engine) route(endpoints []*endpoint, to netip.Addr) route {
 			if m != p && p.lan.Options[optionICC] == "false" && !linkedEither(p, m) {
 				break
 			}
-			return route{member: m, source: p.address}
+			return route{member: m, source: p.address, by: p}
 		}
 		return route{err: netproto.NewError(netproto.HostUnreachable, "no route to host: no container of network %s has the address %s", p.lan.Name, to)}
 	}

@@ -41,6 +41,7 @@ import (
 	"github.com/sockerless/sockerless/runtime"
 	"github.com/sockerless/sockerless/runtime/runtimetest"
 	"github.com/sockerless/sockerless/simulators/aws"
+	"github.com/sockerless/sockerless/simulators/aws/awstest"
 	"github.com/sockerless/sockerless/store/image"
 	"github.com/sockerless/sockerless/store/state"
 )
@@ -167,6 +168,7 @@ type cloud struct {
 	sockets   string
 	simulator *aws.Simulator
 	client    *awsecs.Client
+	settings  plugin.ECS
 	images    *image.Store // of the server that runs now
 	url       string
 	authority *reach.Authority
@@ -211,6 +213,7 @@ func newCloud(t *testing.T, dataDir string) *cloud {
 		t.Fatal(err)
 	}
 	c.client = awsecs.NewFromConfig(cfg)
+	c.settings = plugin.ECS{Region: "eu-central-1", Endpoint: "http://" + c.simulator.Host(), Subnets: awstest.Subnets(t, cfg), PublicIP: true, ExecutionRole: awstest.ExecutionRole(t, cfg)}
 	if _, err := c.client.CreateCluster(t.Context(), &awsecs.CreateClusterInput{}); err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +283,7 @@ func (c *cloud) Backend(t *testing.T) runtime.Backend {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	driver, err := plugin.New(t.Context(), plugin.Config{
 		Program: []string{self, "driver"}, Type: "ecs", Sockets: filepath.Join(c.sockets, "d"), Images: c, Agents: map[string]string{"amd64": program}, Log: log,
-		Settings: plugin.ECS{Region: "eu-central-1", Endpoint: "http://" + c.simulator.Host(), Subnets: []string{"subnet-1"}, ExecutionRole: "arn:aws:iam::000000000000:role/execution"}})
+		Settings: c.settings})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func TestCommands(t *testing.T) {
 	is("providers", cli.Query(t, "capacityProviders[].name", "ecs", "describe-capacity-providers"), "FARGATE\tFARGATE_SPOT")
 	file := filepath.Join(t.TempDir(), "definition.json")
 	text := must(json.Marshal(map[string]any{
-		"family": "cli", "cpu": "256", "memory": "512", "requiresCompatibilities": []string{"FARGATE"}, "networkMode": "awsvpc", "executionRoleArn": "arn:aws:iam::000000000000:role/execution",
+		"family": "cli", "cpu": "256", "memory": "512", "requiresCompatibilities": []string{"FARGATE"}, "networkMode": "awsvpc", "executionRoleArn": k.role,
 		"containerDefinitions": []any{map[string]any{"name": "main", "image": k.image, "command": []string{"sh", "-c", `trap "exit 5" TERM; while :; do sleep 0.05; done`}, "stopTimeout": 2}},
 	}))
 	if err := os.WriteFile(file, text, 0o600); err != nil {
@@ -104,7 +104,7 @@ func TestCommands(t *testing.T) {
 	definition := cli.Query(t, "taskDefinition.taskDefinitionArn", "ecs", "register-task-definition", "--cli-input-json", "file://"+file)
 	is("families", cli.Query(t, "families", "ecs", "list-task-definition-families"), "cli")
 	is("definition", cli.Query(t, "taskDefinition.[status,cpu]", "ecs", "describe-task-definition", "--task-definition", "cli"), "ACTIVE\t256")
-	task := cli.Query(t, "tasks[].taskArn", "ecs", "run-task", "--cluster", "cli", "--task-definition", "cli", "--started-by", "me", "--network-configuration", "awsvpcConfiguration={subnets=[subnet-1]}")
+	task := cli.Query(t, "tasks[].taskArn", "ecs", "run-task", "--cluster", "cli", "--task-definition", "cli", "--started-by", "me", "--network-configuration", "awsvpcConfiguration={subnets=["+k.subnets[0]+"]}")
 	cli.Run(t, "ecs", "wait", "tasks-running", "--cluster", "cli", "--tasks", task)
 	is("tasks", cli.Query(t, "taskArns", "ecs", "list-tasks", "--cluster", "cli", "--started-by", "me"), task)
 	cli.Run(t, "ecs", "tag-resource", "--resource-arn", task, "--tags", "key=a,value=1", "key=b,value=2")
@@ -114,7 +114,7 @@ func TestCommands(t *testing.T) {
 	cli.Run(t, "ecs", "stop-task", "--cluster", "cli", "--task", task, "--reason", "enough")
 	cli.Run(t, "ecs", "wait", "tasks-stopped", "--cluster", "cli", "--tasks", task)
 	is("task", cli.Query(t, "tasks[].[lastStatus,stopCode,stoppedReason]", "ecs", "describe-tasks", "--cluster", "cli", "--tasks", task), "STOPPED\tUserInitiated\tenough")
-	refused("ClientException", "ecs", "run-task", "--cluster", "cli", "--task-definition", "none", "--network-configuration", "awsvpcConfiguration={subnets=[subnet-1]}")
+	refused("ClientException", "ecs", "run-task", "--cluster", "cli", "--task-definition", "none", "--network-configuration", "awsvpcConfiguration={subnets=["+k.subnets[0]+"]}")
 	is("active", cli.Query(t, "failures[].reason", "ecs", "delete-task-definitions", "--task-definitions", definition), "The specified task definition is still in ACTIVE status. Please deregister the target and try again.")
 	cli.Run(t, "ecs", "deregister-task-definition", "--task-definition", definition)
 	is("inactive", cli.Query(t, "taskDefinitionArns", "ecs", "list-task-definitions", "--status", "INACTIVE"), definition)

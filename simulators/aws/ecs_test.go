@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/sockerless/sockerless/simulators/aws/awstest"
 	"github.com/sockerless/sockerless/simulators/internal/faults"
 )
 
@@ -24,13 +25,15 @@ import (
 type tasks struct {
 	*cloud
 	*ecs.Client
-	image string
+	image   string
+	subnets []string
+	role    string // by which tasks are started
 }
 
 func newTasks(t *testing.T) *tasks {
 	t.Helper()
 	c := newCloud(t)
-	k := &tasks{cloud: c, Client: ecs.NewFromConfig(c.client("secret")), image: c.push("busybox")}
+	k := &tasks{cloud: c, Client: ecs.NewFromConfig(c.client("secret")), image: c.push("busybox"), subnets: awstest.Subnets(t, c.client("secret")), role: awstest.ExecutionRole(t, c.client("secret"))}
 	_, err := k.CreateCluster(t.Context(), &ecs.CreateClusterInput{CapacityProviders: []string{"FARGATE", "FARGATE_SPOT"}})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +48,7 @@ func newTasks(t *testing.T) *tasks {
 func (k *tasks) definition(family, script string) *ecs.RegisterTaskDefinitionInput {
 	return &ecs.RegisterTaskDefinitionInput{
 		Family: &family, Cpu: awssdk.String("256"), Memory: awssdk.String("512"), RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
-		NetworkMode: types.NetworkModeAwsvpc, ExecutionRoleArn: awssdk.String("arn:aws:iam::000000000000:role/execution"),
+		NetworkMode: types.NetworkModeAwsvpc, ExecutionRoleArn: &k.role,
 		ContainerDefinitions: []types.ContainerDefinition{{
 			Name: awssdk.String("main"), Image: &k.image, Command: []string{"sh", "-c", script},
 			LogConfiguration: &types.LogConfiguration{LogDriver: types.LogDriverAwslogs, Options: map[string]string{"awslogs-group": "tasks", "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "p"}},
@@ -61,9 +64,9 @@ func (k *tasks) register(in *ecs.RegisterTaskDefinitionInput) {
 }
 
 // request is for a task of a family.
-func request(family string) *ecs.RunTaskInput {
+func (k *tasks) request(family string) *ecs.RunTaskInput {
 	return &ecs.RunTaskInput{TaskDefinition: &family, LaunchType: types.LaunchTypeFargate, NetworkConfiguration: &types.NetworkConfiguration{
-		AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}}}
+		AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: k.subnets[:1]}}}
 }
 
 // run asks for tasks and returns the ARN of the first.
@@ -143,7 +146,7 @@ func code(err error) string {
 func TestTask(t *testing.T) {
 	k := newTasks(t)
 	k.register(k.definition("f", "sleep 0.2; exit 7"))
-	in := request("f")
+	in := k.request("f")
 	in.ClientToken = awssdk.String("once")
 	arn := k.run(in)
 	if again := k.run(in); again != arn {
@@ -166,7 +169,7 @@ func TestOutputOverRestarts(t *testing.T) {
 	k := newTasks(t)
 	const lines = 300
 	k.register(k.definition("f", fmt.Sprintf("i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); sleep 0.01; done", lines)))
-	arn := k.run(request("f"))
+	arn := k.run(k.request("f"))
 	k.wait(arn, isRunning)
 	for range 4 {
 		k.close()
@@ -189,7 +192,7 @@ func TestTaskNetwork(t *testing.T) {
 	k := newTasks(t)
 	k.register(k.definition("f", `wget -qO- $ECS_CONTAINER_METADATA_URI_V4/task; echo; echo $AWS_REGION; echo hello | nc -l -p 80`))
 	k.register(k.definition("g", `while ! nc $OTHER 80 </dev/null 2>/dev/null; do sleep 0.05; done`))
-	in := request("f")
+	in := k.request("f")
 	arn := k.run(in)
 	first := k.wait(arn, isRunning)
 	details := map[string]string{}
@@ -197,10 +200,10 @@ func TestTaskNetwork(t *testing.T) {
 		details[awssdk.ToString(d.Name)] = awssdk.ToString(d.Value)
 	}
 	address := details["privateIPv4Address"]
-	if awssdk.ToString(first.Attachments[0].Status) != "ATTACHED" || details["subnetId"] != "subnet-1" || details["macAddress"] == "" || address == "" || address != awssdk.ToString(first.Containers[0].NetworkInterfaces[0].PrivateIpv4Address) {
+	if awssdk.ToString(first.Attachments[0].Status) != "ATTACHED" || details["subnetId"] != k.subnets[0] || details["macAddress"] == "" || address == "" || address != awssdk.ToString(first.Containers[0].NetworkInterfaces[0].PrivateIpv4Address) {
 		t.Errorf("attachment %+v of %+v", first.Attachments, first.Containers)
 	}
-	other := request("g")
+	other := k.request("g")
 	other.Overrides = &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: awssdk.String("main"), Environment: []types.KeyValuePair{{Name: awssdk.String("OTHER"), Value: &address}}}}}
 	second := k.run(other)
 	if task := k.wait(second, isStopped); awssdk.ToInt32(task.Containers[0].ExitCode) != 0 {
@@ -229,7 +232,7 @@ func TestTaskNetwork(t *testing.T) {
 func TestStop(t *testing.T) {
 	k := newTasks(t)
 	k.register(k.definition("f", `trap 'echo term; exit 3' TERM; echo ready; while :; do sleep 0.05; done`))
-	in := request("f")
+	in := k.request("f")
 	in.EnableExecuteCommand = true
 	arn := k.run(in)
 	k.wait(arn, isRunning)
@@ -251,7 +254,7 @@ func TestStop(t *testing.T) {
 	}
 
 	k.faults(faults.Rule{Kind: faults.Attach, For: time.Hour})
-	arn = k.run(request("f"))
+	arn = k.run(k.request("f"))
 	if _, err := k.StopTask(t.Context(), &ecs.StopTaskInput{Task: &arn}); err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +288,7 @@ func TestFailsToStart(t *testing.T) {
 		{"command", "Task failed to start", "CannotStartContainerError: ", faults.Rule{Kind: "none"}},
 	} {
 		k.faults(c.fault)
-		task := k.wait(k.run(request(c.family)), isStopped)
+		task := k.wait(k.run(k.request(c.family)), isStopped)
 		if task.StopCode != types.TaskStopCodeTaskFailedToStart || !strings.HasPrefix(awssdk.ToString(task.StoppedReason), c.reason) ||
 			!strings.HasPrefix(awssdk.ToString(task.Containers[0].Reason), c.container) || task.Containers[0].ExitCode != nil {
 			t.Errorf("%s ended as %s: %s; %+v", c.family, task.StopCode, awssdk.ToString(task.StoppedReason), task.Containers[0])
@@ -300,7 +303,7 @@ func TestCapacity(t *testing.T) {
 	spot.ContainerDefinitions[0].StopTimeout = awssdk.Int32(2)
 	k.register(spot)
 	k.faults(faults.Rule{Kind: faults.Capacity, Count: 1}, faults.Rule{Kind: faults.Reclaim, For: time.Second})
-	in := request("f")
+	in := k.request("f")
 	in.LaunchType, in.Count = "", awssdk.Int32(4)
 	in.CapacityProviderStrategy = []types.CapacityProviderStrategyItem{{CapacityProvider: awssdk.String("FARGATE"), Base: 1, Weight: 0}, {CapacityProvider: awssdk.String("FARGATE_SPOT"), Weight: 1}}
 	out, err := k.RunTask(t.Context(), in)
@@ -371,7 +374,7 @@ func TestDefinitionsAreChecked(t *testing.T) {
 		},
 		"size": func(in *ecs.RunTaskInput) { in.Overrides = &types.TaskOverride{Cpu: awssdk.String("300")} },
 	} {
-		in := request("f")
+		in := k.request("f")
 		change(in)
 		if _, err := k.RunTask(t.Context(), in); code(err) != "InvalidParameterException" {
 			t.Errorf("%s: %v", name, err)
@@ -391,7 +394,7 @@ func TestContainer(t *testing.T) {
 	c.MountPoints = []types.MountPoint{{SourceVolume: awssdk.String("data"), ContainerPath: awssdk.String("/data")}}
 	c.LinuxParameters = &types.LinuxParameters{InitProcessEnabled: awssdk.Bool(true), Tmpfs: []types.Tmpfs{{ContainerPath: awssdk.String("/mem"), Size: 8, MountOptions: []string{"mode=1777"}}}}
 	k.register(in)
-	run := request("f")
+	run := k.request("f")
 	run.Overrides = &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: awssdk.String("main"), Environment: []types.KeyValuePair{{Name: awssdk.String("B"), Value: awssdk.String("3")}}}}}
 	arn := k.run(run)
 	task := k.wait(arn, isStopped)

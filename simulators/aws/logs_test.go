@@ -124,7 +124,7 @@ func TestLogFaults(t *testing.T) {
 	k := newTasks(t)
 	k.register(k.definition("f", "echo one; echo two; echo three"))
 	k.faults(faults.Rule{Kind: faults.LogLost, Skip: 1, Count: 1}, faults.Rule{Kind: faults.LogLate, Skip: 1, For: time.Hour})
-	arn := k.run(request("f"))
+	arn := k.run(k.request("f"))
 	k.wait(arn, isStopped)
 	if got := k.output(arn); !slices.Equal(got, []string{"one"}) {
 		t.Errorf("shown are %q", got)

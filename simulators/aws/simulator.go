@@ -18,8 +18,11 @@ import (
 
 	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/offload/native"
+	"github.com/sockerless/sockerless/simulators/aws/ec2"
 	"github.com/sockerless/sockerless/simulators/aws/ecr"
 	"github.com/sockerless/sockerless/simulators/aws/ecs"
+	"github.com/sockerless/sockerless/simulators/aws/efs"
+	"github.com/sockerless/sockerless/simulators/aws/iam"
 	"github.com/sockerless/sockerless/simulators/aws/lambda"
 	"github.com/sockerless/sockerless/simulators/aws/logs"
 	"github.com/sockerless/sockerless/simulators/aws/sts"
@@ -43,7 +46,8 @@ type Config struct {
 	Agent      func(platform string) (offload.AgentProgram, error)
 	// Keys are the secrets of access keys, by id.
 	Keys map[string]string
-	Log  *slog.Logger // nil discards
+	Log  *slog.Logger     // nil discards
+	Now  func() time.Time // nil is the machine's clock
 	// Answered is told each answer of a service that is no fault's, before it is sent: for tests. Nil is nobody.
 	Answered func(c *wire.Call, status int, header http.Header, body []byte)
 	// After is the time until something is tried again; nil is time.After.
@@ -62,6 +66,10 @@ type Simulator struct {
 	logs     *logs.Logs
 	ecs      *ecs.ECS
 	lambda   *lambda.Lambda
+	ec2      *ec2.EC2
+	efs      *efs.EFS
+	sts      *sts.STS
+	roles    *iam.IAM
 	state    state.Store
 	faults   faults.Set
 	calls    calls.Log
@@ -76,7 +84,10 @@ func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err
 	if config.After == nil {
 		config.After = time.After
 	}
-	s = &Simulator{config: config, listener: l, now: time.Now}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	s = &Simulator{config: config, listener: l, now: config.Now}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("start the simulator: %w", err), s.Close(context.WithoutCancel(ctx)))
@@ -92,23 +103,34 @@ func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err
 	if s.ecr, err = ecr.Open(ctx, ecr.Config{Account: Account, Host: s.Host(), State: s.state, Registry: images, Faults: &s.faults, Now: s.now}); err != nil {
 		return s, err
 	}
+	s.ec2, err = ec2.Open(ec2.Config{Account: Account, State: s.state, Now: s.now, Network: s.network, RemoveNetwork: s.removeNetwork})
+	if err != nil {
+		return s, err
+	}
 	// The machine pulls from the registry here while it is opened by nobody else: the listener serves first.
 	s.serve()
 	s.machine, err = machine.Open(ctx, machine.Config{
 		DataDir: filepath.Join(config.DataDir, "machine"), RuntimeDir: config.RuntimeDir, Instance: "aws", State: s.state, Native: config.Native,
-		Agent: config.Agent, Registries: image.RegistriesConfig{s.Host(): {PlainHTTP: true}}, Addresses: []string{ecs.MetadataAddress, lambda.RuntimeAddress}, Log: config.Log})
+		Agent: config.Agent, Registries: image.RegistriesConfig{s.Host(): {PlainHTTP: true}}, Addresses: []string{ecs.MetadataAddress, lambda.RuntimeAddress}, Admit: s.ec2.Admit, Log: config.Log})
 	if err != nil {
 		return s, err
 	}
 	if s.logs, err = logs.Open(logs.Config{Account: Account, State: s.state, Faults: &s.faults, Now: s.now}); err != nil {
 		return s, err
 	}
-	network, err := ecs.Flat(ctx, s.state, s.machine)
+	if s.roles, err = iam.Open(iam.Config{Account: Account, State: s.state, Now: s.now}); err != nil {
+		return s, err
+	}
+	if s.sts, err = sts.Open(sts.Config{Account: Account, State: s.state, Now: s.now, Roles: s.roles}); err != nil {
+		return s, err
+	}
+	s.efs, err = efs.Open(efs.Config{Account: Account, Dir: filepath.Join(config.DataDir, "efs"), State: s.state, Now: s.now, Network: s.ec2})
 	if err != nil {
 		return s, err
 	}
 	s.ecs, err = ecs.Open(ecs.Config{
-		Account: Account, State: s.state, Machine: s.machine, Logs: s.logs, Network: network, Host: s.Host(), Pull: s.ecr.Credentials, Faults: &s.faults, Now: s.now, Log: config.Log})
+		Account: Account, State: s.state, Machine: s.machine, Logs: s.logs, Network: s.ec2, Mount: s.efs.Mount, Roles: s.roles, Assume: s.sts.Assume, Host: s.Host(), Pull: s.ecr.Credentials,
+		Faults: &s.faults, Now: s.now, Log: config.Log})
 	if err != nil {
 		return s, err
 	}
@@ -118,7 +140,7 @@ func Open(ctx context.Context, config Config, l net.Listener) (s *Simulator, err
 		return s, err
 	}
 	services := map[string]*wire.Service{}
-	for _, service := range []*wire.Service{sts.New(Account), s.ecs.Service(), s.ecr.Service(), s.logs.Service(), s.lambda.Service()} {
+	for _, service := range []*wire.Service{s.sts.Service(), s.roles.Service(), s.ecs.Service(), s.ecr.Service(), s.logs.Service(), s.ec2.Service(), s.efs.Service(), s.lambda.Service()} {
 		services[service.Name] = service
 	}
 	s.services.Store(&services)
@@ -247,6 +269,11 @@ func (s *Simulator) answer(w *buffer, c *wire.Call) (code, fault string) {
 	if r, hit := s.faults.Hit(faults.Fail, c.Service, c.Operation); hit {
 		return fail(&wire.Error{Status: http.StatusInternalServerError, Code: r.Code, Message: "it fails, as a rule of the simulator wants"}), string(r.Kind)
 	}
+	if c.Role = s.sts.Role(c.Key); c.Role != "" {
+		if err := s.authorize(c); err != nil {
+			return fail(err), fault
+		}
+	}
 	out, err := service.Call(c.HTTP.Context(), c)
 	if r, hit := s.faults.Hit(faults.Lose, c.Service, c.Operation); hit && err == nil {
 		return "", string(r.Kind)
@@ -264,10 +291,31 @@ func (s *Simulator) answer(w *buffer, c *wire.Call) (code, fault string) {
 	return "", fault
 }
 
-// secret is of the keys that the simulator was started with.
+// authorize refuses what the role of a caller does not allow, with the code that the service has for it.
+func (s *Simulator) authorize(c *wire.Call) *wire.Error {
+	action := c.Service + ":" + c.Operation
+	if action == "lambda:Invoke" {
+		action = "lambda:InvokeFunction"
+	}
+	if action == "sts:GetCallerIdentity" || s.roles.Allows(c.Role, action) {
+		return nil
+	}
+	e := &wire.Error{Status: http.StatusForbidden, Code: "AccessDeniedException", Message: fmt.Sprintf("User: %s is not authorized to perform: %s because no identity-based policy allows the %[2]s action", s.sts.ARN(c.Key), action)}
+	switch c.Service {
+	case "ec2":
+		e.Code = "UnauthorizedOperation"
+	case "iam", "sts":
+		e.Code = "AccessDenied"
+	}
+	return e
+}
+
+// secret is of the keys that the simulator was started with, and of those that it gave out.
 func (s *Simulator) secret(id string) (awssdk.Credentials, bool, *wire.Error) {
-	secret, ok := s.config.Keys[id]
-	return awssdk.Credentials{AccessKeyID: id, SecretAccessKey: secret}, ok, nil
+	if secret, ok := s.config.Keys[id]; ok || s.services.Load() == nil {
+		return awssdk.Credentials{AccessKeyID: id, SecretAccessKey: secret}, ok, nil
+	}
+	return s.sts.Key(id)
 }
 
 // hangUp ends a connection without an answer.

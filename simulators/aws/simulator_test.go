@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,6 +80,7 @@ type cloud struct {
 	address string
 	models  *awstest.Models // of each answer
 	after   func(time.Duration) <-chan time.Time
+	late    atomic.Int64 // by how many nanoseconds the cloud's clock is ahead
 }
 
 func newCloud(t *testing.T) *cloud {
@@ -112,7 +114,8 @@ func (c *cloud) open() {
 	c.Simulator, err = aws.Open(c.t.Context(), aws.Config{
 		DataDir: c.dir, RuntimeDir: c.sockets, Native: native.Config{Executable: self, Arguments: []string{"native-init"}},
 		Agent: func(string) (offload.AgentProgram, error) { return offload.AgentProgram{Path: program}, nil },
-		Keys:  map[string]string{"AKTEST": "secret"}, Answered: c.check, After: c.after, Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, l)
+		Keys:  map[string]string{"AKTEST": "secret"}, Now: func() time.Time { return time.Now().Add(time.Duration(c.late.Load())) }, Answered: c.check, After: c.after,
+		Log: slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}, l)
 	if err != nil {
 		c.t.Fatal(err)
 	}

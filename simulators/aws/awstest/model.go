@@ -92,6 +92,9 @@ func (m *Models) of(service string) (*model, error) {
 	return read, nil
 }
 
+// beyond are values that services give though their models do not name them: EC2 says so of gateways.
+var beyond = map[string]string{"AttachmentStatus": "available"}
+
 // common are the errors that every operation of every service may give, by what was wrong with the call itself.
 var common = []string{
 	"AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "IncompleteSignatureException", "InternalFailure",

@@ -47,6 +47,14 @@ func (e *ECS) checkDefinition(in *ecs.RegisterTaskDefinitionInput) error {
 		case v.Host != nil && aws.ToString(v.Host.SourcePath) != "":
 			return clientError("host.sourcePath should not be set for volumes in Fargate.")
 		}
+		if efs := v.EfsVolumeConfiguration; efs != nil && efs.AuthorizationConfig != nil && efs.AuthorizationConfig.AccessPointId != nil {
+			switch root := aws.ToString(efs.RootDirectory); {
+			case root != "" && root != "/":
+				return clientError("Volume '%s': rootDirectory must be omitted or '/' where there is an access point.", name)
+			case efs.TransitEncryption != types.EFSTransitEncryptionEnabled:
+				return clientError("Volume '%s': transitEncryption must be ENABLED where there is an access point.", name)
+			}
+		}
 	}
 	for _, c := range in.ContainerDefinitions {
 		if err := e.checkContainer(in, c, volumes); err != nil {

@@ -23,7 +23,7 @@ func (e *ECS) create(t *task, d definition, c types.ContainerDefinition) error {
 		OpenStdin: aws.ToBool(c.Interactive), Tty: aws.ToBool(c.PseudoTerminal), Healthcheck: health(c.HealthCheck),
 		Env: []string{"AWS_EXECUTION_ENV=AWS_ECS_FARGATE", "AWS_REGION=" + t.Region, "AWS_DEFAULT_REGION=" + t.Region, metadataVariable + "=" + t.metadata()},
 	}
-	if e.role(t, d) != "" {
+	if t.role(d) != "" {
 		config.Env = append(config.Env, credentialsVariable+"="+credentialsPath+t.ID)
 	}
 	set := func(list []types.KeyValuePair) {
@@ -69,7 +69,7 @@ func (e *ECS) create(t *task, d definition, c types.ContainerDefinition) error {
 	if host.Mounts, err = e.mounts(t, d, c); err != nil {
 		return err
 	}
-	networking, err := t.Interface.networking()
+	networking, err := networking(t.Interface)
 	if err != nil {
 		return err
 	}
@@ -88,10 +88,11 @@ func (e *ECS) mounts(t *task, d definition, c types.ContainerDefinition) ([]moun
 			fail := func(why string) error {
 				return &startError{code: "ResourceInitializationError", text: "failed to invoke EFS utils commands to set up EFS volumes: " + why}
 			}
-			if e.config.Files == nil {
-				return nil, fail("the simulator has no EFS")
+			point := ""
+			if efs.AuthorizationConfig != nil {
+				point = aws.ToString(efs.AuthorizationConfig.AccessPointId)
 			}
-			folder, err := e.config.Files(e.ctx, t.Region, *efs)
+			folder, err := e.config.Mount(t.Interface, aws.ToString(efs.FileSystemId), point, aws.ToString(efs.RootDirectory))
 			if err != nil {
 				return nil, fail(err.Error())
 			}

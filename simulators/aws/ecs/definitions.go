@@ -26,6 +26,9 @@ func (e *ECS) registerTaskDefinition(ctx context.Context, c *wire.Call, in *ecs.
 	if err := e.checkDefinition(in); err != nil {
 		return nil, err
 	}
+	if err := e.mayPass(c, in.ExecutionRoleArn, in.TaskRoleArn); err != nil {
+		return nil, err
+	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}

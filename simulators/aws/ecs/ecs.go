@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/sockerless/sockerless/simulators/aws/ec2"
 	"github.com/sockerless/sockerless/simulators/aws/logs"
 	"github.com/sockerless/sockerless/simulators/aws/wire"
 	"github.com/sockerless/sockerless/simulators/internal/faults"
@@ -30,13 +31,25 @@ type Config struct {
 	// Host is that of the account's own registry, and Pull the name and password with which images are got from it.
 	Host string
 	Pull func() (name, password string)
-	// Files finds the folder of this machine that a volume of EFS is. The error is why a task with it does not start. Nil has no EFS.
-	Files func(ctx context.Context, region string, volume types.EFSVolumeConfiguration) (folder string, err error)
-	// Role gives out credentials of a task's role. Nil has none: tasks get no credentials.
-	Role   func(ctx context.Context, arn, session string) (aws.Credentials, error)
+	// Mount finds the folder of this machine that a volume of EFS is, for who is at an interface. The error is why a task with it does
+	// not start.
+	Mount func(at ec2.Interface, fileSystem, accessPoint, root string) (folder string, err error)
+	Roles Roles
+	// Assume gives out credentials of a role, for a session that has a name.
+	Assume func(ctx context.Context, arn, session string, d time.Duration) (aws.Credentials, error)
 	Faults *faults.Set
 	Now    func() time.Time
 	Log    *slog.Logger
+}
+
+// Roles are what tasks may do.
+type Roles interface {
+	// Trusts tells whether a service may take a role on.
+	Trusts(role, service string) bool
+	// Allows tells whether a role may do something: "ecr:BatchGetImage".
+	Allows(role, action string) bool
+	// MayPass tells whether a caller, by the role that it has, may give tasks a role.
+	MayPass(caller, role string) bool
 }
 
 // ECS is the service.

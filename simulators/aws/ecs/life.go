@@ -114,7 +114,7 @@ func (e *ECS) started(t *task) {
 }
 
 // attach gets a task its interface, and its log stream: what it needs before its image.
-func (e *ECS) attach(ctx context.Context, t *task, _ definition, c types.ContainerDefinition) error {
+func (e *ECS) attach(ctx context.Context, t *task, d definition, c types.ContainerDefinition) error {
 	if r, hit := e.config.Faults.Hit(faults.Attach, "ecs", "task"); hit {
 		if r.Code != "" {
 			return &startError{code: "ResourceInitializationError", text: r.Code}
@@ -125,7 +125,7 @@ func (e *ECS) attach(ctx context.Context, t *task, _ definition, c types.Contain
 			return errUnwanted
 		}
 	}
-	i, err := e.config.Network.Attach(e.ctx, t.Region, t.ID, t.Subnets)
+	i, err := e.config.Network.Attach(e.ctx, attachment(t.Region, t.ID, t.Subnets))
 	if err != nil {
 		return &startError{code: "ResourceInitializationError", text: "failed to configure ENI: " + err.Error()}
 	}
@@ -134,6 +134,10 @@ func (e *ECS) attach(ctx context.Context, t *task, _ definition, c types.Contain
 	}
 	t.Interface = i
 	if l, ok := destination(t, c); ok {
+		role := aws.ToString(cmp.Or(t.Overrides.ExecutionRoleArn, d.ExecutionRoleArn))
+		if !e.config.Roles.Allows(role, "logs:CreateLogStream") {
+			return &startError{code: "ResourceInitializationError", text: "failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: " + denied(role, t.ID, "logs:CreateLogStream") + " : exit status 1"}
+		}
 		if l.create {
 			if err := e.config.Logs.Group(e.ctx, l.region, l.group); err != nil {
 				return err
@@ -157,6 +161,12 @@ func (e *ECS) pull(ctx context.Context, t *task, d definition, c types.Container
 	}
 	options := runtime.PullOptions{Reference: image, Platform: d.platform()}
 	if strings.HasPrefix(image, e.config.Host+"/") {
+		role := aws.ToString(cmp.Or(t.Overrides.ExecutionRoleArn, d.ExecutionRoleArn))
+		for _, action := range []string{"ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"} {
+			if !e.config.Roles.Allows(role, action) {
+				return &startError{code: "ResourceInitializationError", text: "unable to pull secrets or registry auth: execution resource retrieval failed: " + denied(role, t.ID, action)}
+			}
+		}
 		name, password := e.config.Pull()
 		options.Auth = &registry.AuthConfig{Username: name, Password: password}
 	}
@@ -166,6 +176,12 @@ func (e *ECS) pull(ctx context.Context, t *task, d definition, c types.Container
 	}
 	_, err = e.change(t.ID, func(t *task) { t.PullStoppedAt = aws.Time(e.config.Now()) })
 	return err
+}
+
+// denied is what a service says to a task's role that may not do something.
+func denied(role, session, action string) string {
+	return fmt.Sprintf("AccessDeniedException: User: %s/%s is not authorized to perform: %s because no identity-based policy allows the %[3]s action",
+		strings.NewReplacer(":iam:", ":sts:", ":role/", ":assumed-role/").Replace(role), session, action)
 }
 
 // platform is the image's that a definition wants.
@@ -292,7 +308,7 @@ func (e *ECS) exited(id string, code int32) error {
 // over clears a task's container and interface away and says that it has stopped.
 func (e *ECS) over(id string) error {
 	ctx := context.WithoutCancel(e.ctx)
-	_, err := e.change(id, func(t *task) {
+	t, err := e.change(id, func(t *task) {
 		t.LastStatus, t.DesiredStatus = aws.String(deprovisioning), aws.String(stopped)
 		if t.StoppingAt == nil {
 			t.StoppingAt = aws.Time(e.config.Now())
@@ -305,7 +321,7 @@ func (e *ECS) over(id string) error {
 	if err != nil && !errdefs.IsNotFound(err) {
 		return err
 	}
-	if err := e.config.Network.Detach(ctx, id); err != nil {
+	if err := e.config.Network.Detach(ctx, t.Region, id); err != nil {
 		return fmt.Errorf("detach the task's interface: %w", err)
 	}
 	_, err = e.change(id, func(t *task) {

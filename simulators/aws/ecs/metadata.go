@@ -28,11 +28,11 @@ func (t *task) metadata() string {
 	return "http://" + strings.TrimSuffix(MetadataAddress, ":80") + metadataPath + t.ID
 }
 
-// role is the ARN of a task's role, if somebody gives out its credentials.
-func (e *ECS) role(t *task, d definition) string {
-	if e.config.Role == nil {
-		return ""
-	}
+// roleFor is how long credentials of a task's role count; tasks ask again before.
+const roleFor = 6 * time.Hour
+
+// role is the ARN of a task's role, "" for none.
+func (t *task) role(d definition) string {
 	if t.Overrides.TaskRoleArn != nil {
 		return *t.Overrides.TaskRoleArn
 	}
@@ -118,12 +118,12 @@ func tagMap(tags []types.Tag) map[string]string {
 func (e *ECS) answerCredentials(w http.ResponseWriter, r *http.Request, id string) {
 	t, known := e.tasks.Get(id)
 	d, _ := e.definitions.Get(t.Definition)
-	if !known || e.role(&t, d) == "" {
+	if !known || t.role(d) == "" {
 		http.NotFound(w, r)
 		return
 	}
-	role := e.role(&t, d)
-	c, err := e.config.Role(r.Context(), role, id)
+	role := t.role(d)
+	c, err := e.config.Assume(r.Context(), role, id, roleFor)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

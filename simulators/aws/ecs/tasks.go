@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/sockerless/sockerless/simulators/aws/ec2"
 	"github.com/sockerless/sockerless/simulators/aws/wire"
 	"github.com/sockerless/sockerless/simulators/internal/faults"
 )
@@ -38,7 +40,7 @@ type task struct {
 	Token      string // of the client, by which a second request for it is known
 	Request    string // what was asked for with that token
 	Subnets    types.AwsVpcConfiguration
-	Interface  Interface
+	Interface  ec2.Interface
 	ReclaimAt  time.Time // when spot capacity is taken away; zero is never
 }
 
@@ -142,7 +144,43 @@ func (e *ECS) checkRun(ctx context.Context, c *wire.Call, in *ecs.RunTaskInput, 
 	if err := checkOverrides(in.Overrides, d); err != nil {
 		return err
 	}
-	return e.config.Network.Check(ctx, c.Region, subnets)
+	if err := e.checkRoles(c, in.Overrides, d); err != nil {
+		return err
+	}
+	if err := e.config.Network.Check(ctx, attachment(c.Region, "", subnets)); err != nil {
+		return invalid("Error retrieving network information for %v: %s (ErrorCode: %s)", append(slices.Clone(subnets.Subnets), subnets.SecurityGroups...), wire.AsError(err).Message, wire.AsError(err).Code)
+	}
+	return nil
+}
+
+// principal is the service that takes the roles of tasks on.
+const principal = "ecs-tasks.amazonaws.com"
+
+// checkRoles refuses roles that are not there, or that are not for tasks.
+func (e *ECS) checkRoles(c *wire.Call, o *types.TaskOverride, d definition) error {
+	execution, own := d.ExecutionRoleArn, d.TaskRoleArn
+	if o != nil {
+		execution, own = cmp.Or(o.ExecutionRoleArn, execution), cmp.Or(o.TaskRoleArn, own)
+	}
+	if err := e.mayPass(c, execution, own); err != nil {
+		return err
+	}
+	for _, role := range []*string{execution, own} {
+		if role != nil && !e.config.Roles.Trusts(*role, principal) {
+			return clientError("ECS was unable to assume the role '%s' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role.", *role)
+		}
+	}
+	return nil
+}
+
+// mayPass refuses roles that the caller may not give away.
+func (e *ECS) mayPass(c *wire.Call, roles ...*string) error {
+	for _, role := range roles {
+		if role != nil && !e.config.Roles.MayPass(c.Role, *role) {
+			return &wire.Error{Code: "AccessDeniedException", Message: fmt.Sprintf("User: %s is not authorized to perform: iam:PassRole on resource: %s because no identity-based policy allows the iam:PassRole action", c.Role, *role)}
+		}
+	}
+	return nil
 }
 
 func checkOverrides(o *types.TaskOverride, d definition) error {
@@ -242,7 +280,7 @@ func (e *ECS) newTask(c *wire.Call, in *ecs.RunTaskInput, cluster types.Cluster,
 		EphemeralStorage: cmp.Or(overrides.EphemeralStorage, d.EphemeralStorage), EnableExecuteCommand: in.EnableExecuteCommand, AvailabilityZone: aws.String(c.Region + "a"),
 		Tags: append([]types.Tag{}, in.Tags...), Attributes: []types.Attribute{{Name: aws.String("ecs.cpu-architecture"), Value: aws.String(d.architecture())}},
 	}}
-	t.Attachments = []types.Attachment{attachment(id, t.Subnets)}
+	t.Attachments = []types.Attachment{attaching(id, t.Subnets)}
 	if t.Group == nil {
 		t.Group = aws.String("family:" + aws.ToString(d.Family))
 	}

@@ -12,6 +12,7 @@ type Call struct {
 	Region             string
 	Key                string // id of the access key that signed it
 	RequestID          string // by which the answer is known
+	Role               string // ARN of the role that the key is of; "" for a user's, who may do everything
 	HTTP               *http.Request
 	Body               []byte
 }

@@ -35,6 +35,7 @@ type Config struct {
 	Egress func(container, address string) error
 	// Addresses are those of the cloud's own, "ip:port", at which it serves its tasks: see [Machine.Listener].
 	Addresses []string
+	Admit     func(c runtime.Connection) error // the engine's: which connections of tasks are let through
 	Log       *slog.Logger
 }
 
@@ -84,7 +85,7 @@ func Open(ctx context.Context, c Config) (*Machine, error) {
 		m.inner[address] = newInner(address)
 	}
 	m.Engine, err = runtime.New(ctx, runtime.Config{
-		DataDir: c.DataDir, InstanceID: c.Instance, Log: c.Log, Backend: m.backend, State: c.State, Images: images, Egress: c.Egress,
+		DataDir: c.DataDir, InstanceID: c.Instance, Log: c.Log, Backend: m.backend, State: c.State, Images: images, Egress: c.Egress, Admit: c.Admit,
 		Gateway: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Within: m.within})
 	if err != nil {
 		return nil, errors.Join(err, m.backend.Close())
