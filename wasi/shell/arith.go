@@ -106,7 +106,7 @@ func (a *arithmetic) fail(message string, at int) {
 }
 
 func (a *arithmetic) blanks() {
-	for a.pos < len(a.text) && strings.IndexByte(" \t\n\r", a.text[a.pos]) >= 0 {
+	for a.pos < len(a.text) && strings.IndexByte(" \t\n", a.text[a.pos]) >= 0 {
 		a.pos++
 	}
 }

@@ -63,6 +63,9 @@ func (a *arithmetic) load(t arithTarget) int64 {
 	if n, ok := plainInteger(text); ok {
 		return n
 	}
+	if a.sh.posix() {
+		text = strings.TrimRight(text, "\r\v\f") // what strtoimax passes over
+	}
 	n, failure := a.sh.tryArith(text)
 	if failure != nil {
 		if failure.token == "" {

@@ -10,7 +10,11 @@ import (
 
 // number reads the argument of exit, return, shift, break.
 func (sh *shell) number(command, text string) (int, bool) {
-	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	trimmed := strings.TrimSpace(text)
+	if sh.bash {
+		trimmed = strings.TrimRight(strings.TrimLeft(text, " \t\n\v\f\r"), " \t")
+	}
+	n, err := strconv.ParseInt(trimmed, 10, 64)
 	if err != nil || sh.posix() && n < 0 {
 		if sh.posix() {
 			sh.misuse(2, "%s: Illegal number: %s", command, text)

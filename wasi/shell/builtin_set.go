@@ -11,6 +11,17 @@ func (sh *shell) set(args []string) int {
 		sh.listVariables()
 		return 0
 	}
+	if sh.bash {
+		// Nothing is set if one of the options is wrong.
+		for i := 0; i < len(args) && len(args[i]) > 1 && (args[i][0] == '-' || args[i][0] == '+') && args[i] != "--"; i++ {
+			for j := 1; j < len(args[i]); j++ {
+				if c := args[i][j]; c != 'o' && sh.findOption("", c) == nil {
+					return sh.badOption("set", args[i][:1]+string(c))
+				}
+			}
+			i += strings.Count(args[i], "o")
+		}
+	}
 	for len(args) > 0 {
 		a := args[0]
 		if a == "--" {

@@ -384,7 +384,7 @@ func (sh *shell) assignCompound(name, text string, appending bool) {
 	if tooDeep(text) {
 		sh.fatal(2, "%s", errTooDeep)
 	}
-	file, err := newParser().Parse(strings.NewReader(name+op+text), "")
+	file, err := parseProgram(name + op + text)
 	if err == nil && len(file.Stmts) == 1 {
 		if c, ok := file.Stmts[0].Cmd.(*syntax.CallExpr); ok && len(c.Assigns) == 1 && c.Assigns[0].Array != nil {
 			sh.assignArray(name, c.Assigns[0].Array, appending)
@@ -578,7 +578,7 @@ func (sh *shell) importFunction(name, text string) {
 	if tooDeep(text) {
 		return
 	}
-	file, err := newParser().Parse(strings.NewReader(name+" "+text+"\n"), "")
+	file, err := parseProgram(name + " " + text + "\n")
 	if err != nil || len(file.Stmts) != 1 {
 		return
 	}

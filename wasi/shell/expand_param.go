@@ -99,7 +99,7 @@ func (b *fieldBuilder) rawParam(text string, quoted bool) {
 	sh := b.sh
 	if len(text) > 1 && text[0] == '#' && strings.IndexByte("#%:-+=?/", text[1]) >= 0 {
 		// The parser takes the operator of another parameter.
-		w, err := newParser().Document(strings.NewReader("${x" + text[1:] + "}"))
+		w, err := parseDocument("${x" + text[1:] + "}")
 		if err == nil && len(w.Parts) == 1 {
 			if pe, ok := w.Parts[0].(*syntax.ParamExp); ok {
 				pe.Param.Value = "#"

@@ -221,7 +221,7 @@ func (sh *shell) parseText(text string) []syntax.WordPart {
 	if tooDeep(text) {
 		sh.fatal(2, "%s", errTooDeep)
 	}
-	w, err := newParser().Document(strings.NewReader(text))
+	w, err := parseDocument(text)
 	if err != nil || w == nil {
 		return []syntax.WordPart{&syntax.Lit{Value: strings.ReplaceAll(text, `\`, `\\`)}}
 	}
@@ -233,8 +233,12 @@ func (sh *shell) parseWord(text string) []syntax.WordPart {
 	if tooDeep(text) {
 		sh.fatal(2, "%s", errTooDeep)
 	}
-	for w, err := range newParser().WordsSeq(strings.NewReader(text + "\n")) {
+	valid, coded := encodeBytes(text)
+	for w, err := range newParser().WordsSeq(strings.NewReader(valid + "\n")) {
 		if err == nil {
+			if coded {
+				decodeTree(w)
+			}
 			return w.Parts
 		}
 		break

@@ -452,7 +452,7 @@ func (sh *shell) scriptFile(path string) int {
 			sh.errorf("%s: cannot execute binary file", path)
 			return 126
 		}
-		src.rest = first
+		src.rest = src.encoded(first)
 		src.newline = strings.HasSuffix(first, "\n")
 	}
 	sh.run(src)

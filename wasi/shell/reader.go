@@ -31,6 +31,7 @@ type source struct {
 	stopped bool // nothing more is read for the parser that runs
 	first   int  // line number of the first line, less one
 	newline bool
+	coded   bool                     // some of its bytes are no UTF-8
 	typed   strings.Builder          // the lines of the command as they were read
 	expand  func(line string) string // history expansion
 }
@@ -62,7 +63,7 @@ func (s *source) Read(b []byte) (int, error) {
 			return 0, err
 		}
 		s.newline = strings.HasSuffix(line, "\n")
-		s.rest = line
+		s.rest = s.encoded(line)
 		s.partial = true
 	}
 	if !s.nesting.add(s.rest) {
@@ -73,6 +74,13 @@ func (s *source) Read(b []byte) (int, error) {
 	s.rest = s.rest[n:]
 	s.read += n
 	return n, nil
+}
+
+// encoded is text as the parser takes it.
+func (s *source) encoded(text string) string {
+	text, coded := encodeBytes(text)
+	s.coded = s.coded || coded
+	return text
 }
 
 // next reads a line and keeps it for the history.
@@ -204,7 +212,7 @@ func (sh *shell) parse(src *source) {
 		}
 		text := src.taken.String()
 		if sh.opts.verbose && !src.aliased && (sh.bash || src.name != "-c") {
-			sh.writeError(text)
+			sh.writeError(decodeBytes(text))
 		}
 		if sh.usesAliases() && src.unalias(sh) {
 			continue
@@ -222,6 +230,11 @@ func (sh *shell) parse(src *source) {
 		sh.keep(src, stmts)
 		if len(stmts) == 0 {
 			continue
+		}
+		if src.coded {
+			for _, s := range stmts {
+				decodeTree(s)
+			}
 		}
 		if sh.posix() {
 			if at := nestedSubshells(stmts); at >= base && at+1 < base+len(text) {
@@ -331,7 +344,7 @@ func (sh *shell) syntaxError(src *source, err error) {
 	offset := int(bad.Pos.Offset()) - base
 	token := ""
 	if offset >= 0 && offset < len(text) {
-		token = tokenAt(text[offset:])
+		token = decodeBytes(tokenAt(text[offset:]))
 	}
 	if sh.posix() {
 		sh.posixSyntaxError(bad, token, err)
@@ -365,7 +378,7 @@ func (sh *shell) syntaxError(src *source, err error) {
 		if token == "" {
 			token = "newline"
 		}
-		sh.writeError(prefix + "syntax error near unexpected token `" + token + "'\n" + prefix + "`" + line + "'\n")
+		sh.writeError(prefix + "syntax error near unexpected token `" + token + "'\n" + prefix + "`" + decodeBytes(line) + "'\n")
 	}
 }
 

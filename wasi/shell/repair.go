@@ -23,7 +23,7 @@ const maxRepairs = 200
 
 func rawText(name, mark string) string {
 	text, _ := hex.DecodeString(strings.TrimPrefix(name, mark))
-	return string(text)
+	return decodeBytes(string(text))
 }
 
 var rawName = regexp.MustCompile(rawArith + `[0-9a-f]*|` + rawParam + `[0-9a-f]*`)
@@ -43,7 +43,7 @@ func unrepaired(text string) string {
 
 // again makes the parser begin once more with other text for the command that it reads.
 func (s *source) again(text string) {
-	s.rest = text
+	s.rest = s.encoded(text)
 	s.first += s.lines
 	s.stopped, s.ended, s.retry = true, false, true
 }

@@ -85,7 +85,7 @@ func (f *function) body() string {
 		return text
 	}
 	layout := bashLayout(text)
-	if _, err := newParser().Parse(strings.NewReader("f() "+layout), ""); err != nil {
+	if _, err := parseProgram("f() " + layout); err != nil {
 		return text
 	}
 	return layout
