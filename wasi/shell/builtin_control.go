@@ -57,6 +57,12 @@ func (sh *shell) exit(args []string) int {
 	if sh.interactive && sh.bash && sh.subshells == 0 {
 		sh.writeError("exit\n")
 	}
+	if sh.bash && sh.inFunction() && !sh.inExitTrap {
+		// The EXIT trap sees the function and its variables.
+		sh.status = status
+		sh.runExitTrap()
+		status = sh.status
+	}
 	sh.unwind = unwindExit
 	return status
 }

@@ -170,6 +170,9 @@ func (sh *shell) unbound(name string) {
 	if sh.posix() {
 		sh.fatal(2, "%s: parameter not set", name)
 	}
+	if name[0] >= '0' && name[0] <= '9' {
+		name = "$" + name
+	}
 	sh.fatal(sh.unboundStatus(), "%s: unbound variable", name)
 }
 
@@ -436,7 +439,7 @@ func (b *fieldBuilder) conditional(pe *syntax.ParamExp, v paramValue, quoted boo
 }
 
 func (sh *shell) unboundStatus() int {
-	if sh.oneCommand && sh.subshells == 0 {
+	if sh.oneCommand && sh.subshells == 0 && !sh.opts.errexit {
 		return 127
 	}
 	return 1

@@ -46,9 +46,7 @@ func (sh *shell) counted(s *syntax.Stmt, tail bool) {
 	case s.Coprocess:
 		sh.fail(2, "`|&' coprocesses are not supported")
 	case s.Negated:
-		sh.noErrexit++
-		sh.command(s, false)
-		sh.noErrexit--
+		sh.negated(s)
 		if sh.unwind == running {
 			sh.status = int(truth(sh.status == 0))
 		}
@@ -59,6 +57,20 @@ func (sh *shell) counted(s *syntax.Stmt, tail bool) {
 	if sh.traps.any {
 		sh.runTraps()
 	}
+}
+
+// negated runs the command after `!`: its own failure is none, and under errexit neither is one inside it.
+func (sh *shell) negated(s *syntax.Stmt) {
+	if sh.posix() || sh.opts.errexit {
+		sh.noErrexit++
+		sh.command(s, false)
+		sh.noErrexit--
+		return
+	}
+	outer := sh.negatedAt
+	sh.negatedAt = sh.running
+	sh.command(s, false)
+	sh.negatedAt = outer
 }
 
 // command runs the command of a statement with its redirections. tail says that the process ends with it.
@@ -166,13 +178,26 @@ func (sh *shell) setPipeStatus(status int) {
 
 // failed runs the ERR trap and ends the shell under errexit, but where a failure is looked at.
 func (sh *shell) failed() {
-	if sh.noErrexit > 0 || sh.unwind != running || sh.status == 0 {
+	if sh.noErrexit > 0 || sh.unwind != running || sh.status == 0 || sh.running > 0 && sh.negatedAt == sh.running {
 		return
 	}
 	sh.runErrTrap()
 	if sh.opts.errexit && sh.unwind == running {
 		sh.unwind = unwindExit
+		sh.exitHere()
 	}
+}
+
+// exitHere runs bash's EXIT trap where a failure ends the shell: it sees which functions are running, but not their variables.
+// A function call with redirections is left before.
+func (sh *shell) exitHere() {
+	if !sh.bash || sh.redirections > 0 || !sh.traps.hasExitT {
+		return
+	}
+	for i := len(sh.frames) - 1; i >= 0; i-- {
+		sh.reveal(sh.frames[i])
+	}
+	sh.runExitTrap()
 }
 
 // binary runs && || and |.

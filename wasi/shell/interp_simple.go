@@ -17,10 +17,17 @@ func (sh *shell) call(c *syntax.CallExpr, redirs []*syntax.Redirect) {
 	tail := sh.tail
 	sh.tail = false
 	sh.substDone = -1
+	substs := len(sh.procSubsts)
 	if len(redirs) > 0 && sh.bash {
 		sh.note(&syntax.Stmt{Cmd: c, Redirs: redirs})
 	} else {
 		sh.note(c)
+	}
+	if sh.traps.debug != "" {
+		sh.runDebugTrap()
+		if sh.unwind != running {
+			return
+		}
 	}
 	var args []string
 	if len(c.Args) > 0 {
@@ -29,12 +36,6 @@ func (sh *shell) call(c *syntax.CallExpr, redirs []*syntax.Redirect) {
 		}
 		if args == nil {
 			args = sh.words(c.Args)
-		}
-	}
-	if sh.traps.debug != "" {
-		sh.runDebugTrap()
-		if sh.unwind != running {
-			return
 		}
 	}
 	if sh.opts.xtrace && len(args) > 0 && len(c.Assigns) == 0 {
@@ -47,12 +48,12 @@ func (sh *shell) call(c *syntax.CallExpr, redirs []*syntax.Redirect) {
 			return
 		}
 		status := sh.status
-		sh.callRedirected(&syntax.CallExpr{}, nil, redirs, tail)
+		sh.callRedirected(&syntax.CallExpr{}, nil, redirs, substs, tail)
 		sh.status = max(status, sh.status)
 		return
 	}
-	if len(redirs) > 0 || len(sh.procSubsts) > 0 {
-		sh.callRedirected(c, args, redirs, tail)
+	if len(redirs) > 0 || len(sh.procSubsts) > substs {
+		sh.callRedirected(c, args, redirs, substs, tail)
 		return
 	}
 	sh.invoke(c, args, tail)
@@ -65,8 +66,9 @@ func (sh *shell) note(n syntax.Node) {
 	}
 }
 
-func (sh *shell) callRedirected(c *syntax.CallExpr, args []string, redirs []*syntax.Redirect, tail bool) {
-	subst := 0
+// callRedirected runs a simple command with redirections or process substitutions, of which there were some already before
+// its words were expanded.
+func (sh *shell) callRedirected(c *syntax.CallExpr, args []string, redirs []*syntax.Redirect, substs int, tail bool) {
 	undo, ok := sh.redirect(redirs)
 	keep := false
 	defer func() {
@@ -75,7 +77,7 @@ func (sh *shell) callRedirected(c *syntax.CallExpr, args []string, redirs []*syn
 			return
 		}
 		sh.restoreFiles(undo)
-		sh.closeSubsts(subst)
+		sh.closeSubsts(substs)
 	}()
 	if !ok {
 		sh.status = sh.redirectStatus()
@@ -85,6 +87,15 @@ func (sh *shell) callRedirected(c *syntax.CallExpr, args []string, redirs []*syn
 		return
 	}
 	sh.keepFiles = false
+	if len(redirs) > 0 && len(args) > 0 && sh.funcs.byName[args[0]] != nil {
+		sh.redirections++
+		defer func() {
+			if sh.redirections--; sh.unwind == unwindExit && sh.opts.errexit {
+				sh.exitHere()
+			}
+		}()
+		defer func() { sh.restoreFiles(undo); undo = nil }()
+	}
 	sh.invoke(c, args, tail)
 	keep = sh.keepFiles
 	sh.keepFiles = false
@@ -372,6 +383,7 @@ func (sh *shell) callFunction(f *function, args []string, assigns []*syntax.Assi
 	sh.loops = 0
 	sh.lineBase, sh.file = f.lineBase, f.file
 	if sh.traps.debug != "" {
+		sh.line = f.line
 		sh.runDebugTrap()
 	}
 	body := f.decl.Body

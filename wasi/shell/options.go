@@ -45,6 +45,16 @@ var posixOptions = []string{"errexit", "noglob", "ignoreeof", "interactive", "mo
 	"vi", "emacs", "noclobber", "allexport", "notify", "nounset", "nolog", "pipefail"}
 
 func (sh *shell) findOption(name string, letter byte) *bool {
+	if sh.posix() {
+		switch letter {
+		case 'E':
+			return &sh.opts.emacs
+		case 'V':
+			return &sh.opts.vi
+		case 'I':
+			return &sh.opts.ignoreeof
+		}
+	}
 	for _, o := range sh.opts.list() {
 		if name != "" && o.name == name || letter != 0 && o.letter == letter {
 			if sh.posix() && letter != 'p' && !slices.Contains(posixOptions, o.name) {

@@ -47,6 +47,7 @@ type shell struct {
 	unwind     unwinding
 	levels     int // loops to leave, for unwindBreak and unwindContinue
 	loops      int // loops that run
+	negatedAt  int // running at a command after `!`, whose own failure is none
 	noErrexit  int // depth of places where a failure does not end the shell
 	depth      int // of function calls, evals and sources
 	running    int // commands that run in one another
@@ -73,6 +74,7 @@ type shell struct {
 	fromStdin         bool
 	terminal          *kernel.TTY
 	reader            *source // what is being read, for `exec` and error messages
+	redirections      int     // calls of functions with redirections that run
 	procSubsts        []int   // descriptors of process substitutions to close after the command
 	exitTrapRun       bool
 	logical           string      // the directory as cd left it, with the links in its name
@@ -270,6 +272,9 @@ func (sh *shell) fatal(status int, format string, args ...any) {
 
 func (sh *shell) abandon(status int, exit bool) {
 	sh.status = status
+	if exit && sh.bash && sh.opts.errexit && !sh.interactive {
+		sh.runExitTrap() // it sees the functions that are running
+	}
 	panic(abandoned{exit: exit && !sh.interactive})
 }
 

@@ -16,13 +16,22 @@ type traps struct {
 	err      string
 	debug    string
 	ret      string
-	any      bool // a signal is caught
-	running  bool // inside DEBUG, ERR or RETURN
+	any      bool       // a signal is caught
+	running  pseudoTrap // those that run
 	queue    []kernel.Signal
 	shown    map[string]string // what a subshell's trap lists: the parent's
 }
 
 // savedTraps are the traps that a function does not inherit.
+// pseudoTrap is a set of traps that stand for no signal.
+type pseudoTrap uint8
+
+const (
+	errTrap pseudoTrap = 1 << iota
+	debugTrap
+	returnTrap
+)
+
 type savedTraps struct{ err, debug, ret string }
 
 func (t *traps) hasExit() bool { return t.hasExitT }
@@ -52,12 +61,13 @@ func (sh *shell) applyTraps() {
 	}
 }
 
-func (t *traps) hideForFunction(sh *shell, f *function) savedTraps {
-	saved := savedTraps{t.err, t.debug, t.ret}
+// hideForFunction takes away the traps that a function does not have without errtrace and functrace.
+func (t *traps) hideForFunction(sh *shell, f *function) (saved savedTraps) {
 	if !sh.opts.errtrace {
-		t.err = ""
+		saved.err, t.err = t.err, ""
 	}
 	if !sh.opts.functrace && !f.traced {
+		saved.debug, saved.ret = t.debug, t.ret
 		t.debug, t.ret = "", ""
 	}
 	return saved
@@ -256,36 +266,34 @@ func (sh *shell) runTrap(name, text string) {
 	}
 }
 
-func (sh *shell) runErrTrap() {
-	if sh.traps.err == "" || sh.traps.running {
+// runPseudo runs the trap of ERR, DEBUG or RETURN, unless it is this one that runs already.
+func (sh *shell) runPseudo(which pseudoTrap, text string) {
+	if sh.traps.running&which != 0 {
 		return
 	}
-	sh.traps.running = true
-	sh.runTrap("trap", sh.traps.err)
-	sh.traps.running = false
+	sh.traps.running |= which
+	substs := sh.procSubsts
+	sh.procSubsts = nil // those of the command that waits stay open
+	sh.runTrap("trap", text)
+	sh.procSubsts = substs
+	sh.traps.running &^= which
 }
 
-func (sh *shell) runDebugTrap() {
-	if sh.traps.running {
-		return
+func (sh *shell) runErrTrap() {
+	if sh.traps.err != "" {
+		sh.runPseudo(errTrap, sh.traps.err)
 	}
-	sh.traps.running = true
-	sh.runTrap("trap", sh.traps.debug)
-	sh.traps.running = false
 }
+
+func (sh *shell) runDebugTrap() { sh.runPseudo(debugTrap, sh.traps.debug) }
 
 func (sh *shell) runReturnTrap() {
-	if sh.traps.running {
-		return
-	}
-	sh.traps.running = true
 	outer := sh.unwind
 	sh.unwind = running
-	sh.runTrap("trap", sh.traps.ret)
+	sh.runPseudo(returnTrap, sh.traps.ret)
 	if sh.unwind == running {
 		sh.unwind = outer
 	}
-	sh.traps.running = false
 }
 
 // runExitTrap runs the EXIT trap, once.
@@ -296,7 +304,10 @@ func (sh *shell) runExitTrap() {
 	text := sh.traps.exit
 	sh.traps.hasExitT, sh.traps.exit = false, ""
 	sh.noErrexit, sh.loops = 0, 0
-	sh.traps.running = false
+	sh.traps.running = 0
+	if sh.bash {
+		sh.line = 1
+	}
 	sh.status = sh.protect(func() {
 		sh.unwind = running
 		status := sh.status

@@ -45,7 +45,12 @@ func (sh *shell) hideAt(name string, depth int) {
 // popFrame puts back what the locals of the topmost frame hid, and removes the frame.
 func (sh *shell) popFrame() {
 	last := len(sh.frames) - 1
-	f := sh.frames[last]
+	sh.reveal(sh.frames[last])
+	sh.frames = sh.frames[:last]
+}
+
+// reveal puts back what the locals of a frame hid.
+func (sh *shell) reveal(f *frame) {
 	if len(f.saved) > 0 {
 		t := sh.own()
 		for i := len(f.saved) - 1; i >= 0; i-- {
@@ -58,8 +63,8 @@ func (sh *shell) popFrame() {
 			sh.changed(s.name)
 		}
 		sh.env = nil
+		f.saved = nil
 	}
-	sh.frames = sh.frames[:last]
 }
 
 // revealSaved is unset of a local of a caller: the variable that it hid is seen again.
