@@ -17,30 +17,18 @@ import (
 // Func is a command. It runs as p and returns the exit status, 0 to 255.
 type Func func(p *Process) int
 
-// tables are all commands by what they are about.
-func tables() []map[string]Func {
-	return []map[string]Func{filesCommands, textCommands, toolCommands, networkCommands}
-}
-
 // Lookup returns the command of that name, nil if there is none. The name is the last element of a program's path.
-func Lookup(name string) Func {
-	for _, table := range tables() {
-		if f, ok := table[name]; ok {
-			return f
-		}
-	}
-	return nil
+func Lookup(name string) Func { return commands[name].run }
+
+// Replaces says whether the command of that name runs in the place of an image's own native program; runnable says that
+// the program could be run somewhere.
+func Replaces(name string, runnable bool) bool {
+	c, ok := commands[name]
+	return ok && !c.absent && !(c.yields && runnable)
 }
 
 // Names returns the names of all commands, sorted.
-func Names() []string {
-	var names []string
-	for _, table := range tables() {
-		names = slices.AppendSeq(names, maps.Keys(table))
-	}
-	slices.Sort(names)
-	return names
-}
+func Names() []string { return slices.Sorted(maps.Keys(commands)) }
 
 // Process is a running command: its arguments, its environment, its files and the system below it.
 type Process struct {

@@ -15,7 +15,8 @@ type usage struct {
 	prefixed  bool   // the hint at --help has the command's name before it (diffutils)
 	positions bool   // operands are among the options too, without a name: where they stand matters (tar -C)
 	options   []string
-	// Each element of options declares one option: its names separated by blanks, single letters are short ones. A last
+	lacks     []string // options of the original that are not there: an error of their own, status 2
+	// Each element of options and lacks declares one option: its names separated by blanks, single letters are short ones. A last
 	// character "=" says that a value is required, "?" that a long name may have one after "=" (a short one attached).
 	// "a all", "w width=", "color?".
 }
@@ -32,6 +33,7 @@ type optionDecl struct {
 	name            string
 	names           []string
 	needs, accepts  bool
+	lacking         bool
 	short, longForm string
 }
 
@@ -66,9 +68,14 @@ func (p *Process) parse(u usage) (opts []option, operands []string, status int, 
 
 // parseArgs is parse over other arguments than the process's own.
 func (p *Process) parseArgs(u usage, args []string) (opts []option, operands []string, status int, done bool) {
-	decls := make([]optionDecl, 0, len(u.options)+2)
+	decls := make([]optionDecl, 0, len(u.options)+len(u.lacks)+2)
 	for _, spec := range u.options {
 		decls = append(decls, declare(spec))
+	}
+	for _, spec := range u.lacks {
+		d := declare(spec)
+		d.lacking = true
+		decls = append(decls, d)
 	}
 	decls = append(decls, declare("help"), declare("version"))
 	fail := func(format string, a ...any) ([]option, []string, int, bool) {
@@ -95,6 +102,8 @@ func (p *Process) parseArgs(u usage, args []string) (opts []option, operands []s
 				return fail("%s", problem)
 			}
 			switch {
+			case d.lacking:
+				return nil, nil, p.lacking("--" + fullName(d, name)), true
 			case has && !d.needs && !d.accepts:
 				return fail("option '--%s' doesn't allow an argument", fullName(d, name))
 			case !has && d.needs:
@@ -116,6 +125,9 @@ func (p *Process) parseArgs(u usage, args []string) (opts []option, operands []s
 				d, ok := findShort(decls, arg[j:j+1])
 				if !ok {
 					return fail("invalid option -- '%c'", arg[j])
+				}
+				if d.lacking {
+					return nil, nil, p.lacking(arg[:1] + arg[j:j+1]), true
 				}
 				if !d.needs && !d.accepts {
 					opts = append(opts, option{name: d.name})
@@ -142,6 +154,12 @@ func (p *Process) parseArgs(u usage, args []string) (opts []option, operands []s
 		}
 	}
 	return opts, operands, 0, false
+}
+
+// lacking says that an option of the original is not there, and returns the exit status.
+func (p *Process) lacking(option string) int {
+	p.Errorf("option '%s' is not supported in the sandbox", option)
+	return 2
 }
 
 // tryHelp prints where help is and returns the exit status of a wrong call.
@@ -181,29 +199,39 @@ func (p *Process) helpText(u usage) string {
 	}
 	b.WriteString("\n")
 	for _, spec := range u.options {
-		d := declare(spec)
-		var names []string
-		for _, n := range d.names {
-			if len(n) == 1 {
-				names = append(names, "-"+n)
-				continue
-			}
-			switch {
-			case d.needs:
-				n += "=VALUE"
-			case d.accepts:
-				n += "[=VALUE]"
-			}
-			names = append(names, "--"+n)
-		}
-		text := strings.Join(names, ", ")
-		if d.needs && d.longForm == "" {
-			text += " VALUE"
-		}
-		b.WriteString("  " + text + "\n")
+		b.WriteString("  " + declare(spec).helpText() + "\n")
 	}
 	b.WriteString("  --help\n  --version\n")
+	for i, spec := range u.lacks {
+		if i == 0 {
+			b.WriteString("\nNot supported in the sandbox:\n")
+		}
+		b.WriteString("  " + declare(spec).helpText() + "\n")
+	}
 	return b.String()
+}
+
+// helpText is the option as it stands in a help text.
+func (d optionDecl) helpText() string {
+	var names []string
+	for _, n := range d.names {
+		if len(n) == 1 {
+			names = append(names, "-"+n)
+			continue
+		}
+		switch {
+		case d.needs:
+			n += "=VALUE"
+		case d.accepts:
+			n += "[=VALUE]"
+		}
+		names = append(names, "--"+n)
+	}
+	text := strings.Join(names, ", ")
+	if d.needs && d.longForm == "" {
+		text += " VALUE"
+	}
+	return text
 }
 
 func findShort(decls []optionDecl, letter string) (optionDecl, bool) {

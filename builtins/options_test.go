@@ -43,12 +43,13 @@ func TestOptions(t *testing.T) {
 
 // TestHelp asks every command that parses options for its help and version: text, status 0, and nothing touched.
 func TestHelp(t *testing.T) {
-	for name, f := range filesCommands {
+	for name, c := range commands {
+		f := c.run
 		for _, option := range []string{"--help", "--version"} {
 			var stdout, stderr bytes.Buffer
 			tree := rootfs.NewTree(rootfs.NewTmpfs(1<<20, 0o755), false)
 			p := &Process{Context: t.Context(), Args: []string{name, option}, Files: tree.View(rootfs.Cred{}), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, System: quietSystem{}}
-			if name == "usleep" {
+			if c.words != "" {
 				continue
 			}
 			if status := f(p); status != 0 || !strings.Contains(stdout.String(), name) || stderr.Len() > 0 {

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -27,9 +26,6 @@ import (
 
 	"github.com/sockerless/sockerless/store/rootfs"
 )
-
-// record writes what the real tools answer to testdata/gnu, for machines that lack them.
-var record = flag.Bool("record", false, "record the answers of the GNU tools in testdata/gnu")
 
 // trial is a command line over a directory that a bash script prepares.
 type trial struct {

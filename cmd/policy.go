@@ -131,7 +131,9 @@ func explain(ctx context.Context, config *Config, labels map[string]string, name
 	defer files.Close()
 	e := &explanation{Explanation: scheduler.Explain(image, labels, command)}
 	view := rootfs.NewTree(files, true).View(rootfs.Cred{})
-	finder := placement.Finder{Builtin: func(name string) bool { return builtins.Lookup(name) != nil }, NativeBash: e.NativeBash}
+	finder := placement.Finder{NativeBash: e.NativeBash, Builtin: func(name string, own bool) bool {
+		return builtins.Lookup(name) != nil && (!own || builtins.Replaces(name, true))
+	}}
 	e.Plan = placement.Analyze(ctx, view, env, cwd, command, placement.Options{Finder: finder})
 	e.Result = e.conclude()
 	return e, nil

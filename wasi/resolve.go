@@ -21,8 +21,8 @@ type programs struct {
 func newPrograms(shell kernel.Program, guest func(module []byte, p *kernel.Process) int) programs {
 	return programs{
 		shell: shell, guest: guest,
-		plain:   placement.New(placement.Options{Finder: finder(false)}),
-		ownBash: placement.New(placement.Options{Finder: finder(true)}),
+		plain:   placement.New(placement.Options{Finder: finder(false, true)}),
+		ownBash: placement.New(placement.Options{Finder: finder(true, true)}),
 	}
 }
 
@@ -33,15 +33,20 @@ func (r *programs) analyzer(nativeBash bool) *placement.Analyzer {
 	return r.plain
 }
 
-// finder knows what the sandbox has.
-func finder(nativeBash bool) placement.Finder {
-	return placement.Finder{Builtin: func(name string) bool { return builtins.Lookup(name) != nil }, NativeBash: nativeBash}
+// finder knows what the sandbox has; runnable says that native programs can be run.
+func finder(nativeBash, runnable bool) placement.Finder {
+	return placement.Finder{NativeBash: nativeBash, Builtin: func(name string, own bool) bool {
+		if own {
+			return builtins.Replaces(name, runnable)
+		}
+		return builtins.Lookup(name) != nil
+	}}
 }
 
 // resolve is the container's kernel.Resolver: what is native runs in its twin, if it may have one.
 func (c *container) resolve(files *rootfs.View, name string, args []string) (kernel.Program, []string, error) {
 	native := c.spec.GetNative()
-	found, err := finder(native.GetBash()).Find(files, name, args)
+	found, err := finder(native.GetBash(), native.GetPromote()).Find(files, name, args)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -38,8 +38,10 @@ const (
 
 // Finder knows what the sandbox has.
 type Finder struct {
-	Builtin    func(name string) bool // the commands of the sandbox; nil is none
-	NativeBash bool                   // an image's own bash is not replaced by the sandbox's shell
+	// Builtin says whether a command of the sandbox runs a program of that name, own that the program is one for the
+	// processor; nil is never.
+	Builtin    func(name string, own bool) bool
+	NativeBash bool // an image's own bash is not replaced by the sandbox's shell
 }
 
 // Found is what runs a file: the file itself, or the interpreter that its first line names.
@@ -167,7 +169,7 @@ func (f Finder) replacement(reader *rootfs.View, found *Found, applet string) (n
 	case base == "bash" && f.NativeBash && found.Own:
 	case base == "sh" || base == "bash" || base == "ash" || base == "dash":
 		found.Kind = Shell
-	case f.Builtin != nil && f.Builtin(base):
+	case f.Builtin != nil && f.Builtin(base, found.Own):
 		found.Kind = Builtin
 	}
 	return base, dropped

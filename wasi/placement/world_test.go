@@ -102,7 +102,7 @@ func (files image) view(t testing.TB) *rootfs.View {
 var usualEnv = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
 
 func options() Options {
-	return Options{Finder: Finder{Builtin: func(name string) bool { return commands[name] }}}
+	return Options{Finder: Finder{Builtin: func(name string, _ bool) bool { return commands[name] }}}
 }
 
 // summary is the plan in a few words: "sandbox" or "native", with ? if it is not certain, "whole" and the programs.
