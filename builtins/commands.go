@@ -71,6 +71,7 @@ var commands = map[string]command{
 	"id":          {run: id},
 	"install":     {run: install},
 	"join":        {run: join},
+	"jq":          {run: jqCommand, differs: "no modules and no colours; regular expressions have the syntax of .NET, close to Oniguruma's"},
 	"kill":        {run: kill},
 	"less":        {run: pager},
 	"link":        {run: link},
