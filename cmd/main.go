@@ -29,6 +29,7 @@ func subcommands() []subcommand {
 		{name: "serve", usage: "serve [OPTIONS]", summary: "answer the Docker Engine API", run: serve},
 		{name: "run", usage: "run [OPTIONS] IMAGE [COMMAND] [ARG...]", summary: "run one container and pass on its exit code", run: runContainer},
 		{name: "policy", usage: policyUsage, summary: "say where a container would run, and why", run: policyCommand},
+		{name: "backend", usage: backendUsage, summary: "look whether a backend has all that it needs", run: backendCommand},
 		{name: "sim", usage: "sim aws [OPTIONS]", summary: "simulate a cloud on this machine, with tasks that really run", run: cloud("sim")},
 		{name: "version", usage: "version", summary: "print version, commit, Go, OS and architecture", run: version},
 		{name: "cell", usage: "cell [OPTIONS]", hidden: true, run: cell},

@@ -122,7 +122,7 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 	}
 	s.close = append(s.close, func() error { return s.engine.Close(context.WithoutCancel(ctx)) })
 	sandbox.Prepare()
-	s.api = dockerapi.New(dockerapi.Config{Engine: dockerapi.FromRuntime(s.engine), Version: Version, Log: log})
+	s.api = dockerapi.New(dockerapi.Config{Engine: dockerapi.FromRuntime(s.engine), Version: Version, Check: checker(scheduler, images, config.DataDir), Log: log})
 	return s, nil
 }
 

@@ -19,19 +19,22 @@ type Config struct {
 	AllowedHosts []string
 	// MaxConns bounds the connections that are served at the same time, streams aside; 0 is 10,000.
 	MaxConns int
-	Log      *slog.Logger // nil discards
+	// Check tells what a backend needs, one thing after the other: see offload.Scheduler.CheckBackend. Nil is a server without backends.
+	Check func(ctx context.Context, backend string, report func(finding any)) error
+	Log   *slog.Logger // nil discards
 }
 
 // Server answers Docker clients.
 type Server struct {
 	engine Engine
+	check  func(ctx context.Context, backend string, report func(any)) error
 	router *router
 	http   *transport.Server
 }
 
 // New makes a server that is not listening yet.
 func New(config Config) *Server {
-	s := &Server{engine: config.Engine, router: newRouter(routes())}
+	s := &Server{engine: config.Engine, check: config.Check, router: newRouter(routes())}
 	s.http = transport.New(transport.Config{
 		Handler: s.serve,
 		Error:   answerError,
@@ -59,6 +62,7 @@ type call struct {
 	*transport.Request
 	w       *transport.Response
 	engine  Engine
+	check   func(ctx context.Context, backend string, report func(any)) error
 	version version
 	// name is what stands for {name} in the route's path.
 	name string
@@ -82,7 +86,7 @@ func (s *Server) serve(w *transport.Response, r *transport.Request) error {
 	if v < route.since {
 		return invalid(route.method + " " + route.path + " requires API version " + route.since.String() + ", the client asks for " + v.String())
 	}
-	return route.serve(&call{Request: r, w: w, engine: s.engine, version: v, name: name})
+	return route.serve(&call{Request: r, w: w, engine: s.engine, check: s.check, version: v, name: name})
 }
 
 // json answers with a value, in the form that the client's version knows.

@@ -20,6 +20,9 @@ func routes() []route {
 		{method: "GET", path: "/events", serve: streamEvents},
 		{method: "GET", path: "/system/df", serve: diskUsage},
 
+		// Backends, which Docker has not
+		{method: "POST", path: "/backends/{name}/check", serve: checkBackend},
+
 		// Images
 		{method: "GET", path: "/images/json", serve: listImages},
 		{method: "POST", path: "/images/create", serve: pullImage},

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 
@@ -188,6 +189,40 @@ func TestECS(t *testing.T) {
 	}
 	s.ok(t, "rm", "c")
 	for len(runningTasks(t, client)) > 0 { // their end is under way
+	}
+}
+
+// TestBackendCheck has a server look at its backends, before and after what one needs is there.
+func TestBackendCheck(t *testing.T) {
+	s, client := ecsServer(t, "offload")
+	check := func(name string, code int) string {
+		t.Helper()
+		cmd := exec.Command(binary, "backend", "check", name)
+		cmd.Env = append(os.Environ(), "DOCKER_HOST="+s.host())
+		got := outcomeOf(t, cmd)
+		if got.code != code {
+			t.Errorf("check %s: %s", name, got)
+		}
+		return got.stdout + got.stderr
+	}
+	for _, name := range []string{"local", "fargate"} {
+		if got := check(name, 0); !strings.Contains(got, "its agent has answered") || strings.Contains(got, "missing") {
+			t.Errorf("check %s:\n%s", name, got)
+		}
+	}
+	for len(runningTasks(t, client)) > 0 { // their end is under way
+	}
+	if got := s.natives(); len(got) > 0 {
+		t.Errorf("left: %q", got)
+	}
+	if got := check("other", 1); !strings.Contains(got, "no backend other") {
+		t.Errorf("check other:\n%s", got)
+	}
+	if _, err := client.DeleteCluster(t.Context(), &ecs.DeleteClusterInput{Cluster: aws.String("default")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := check("fargate", 1); !strings.Contains(got, "create-cluster") || !strings.Contains(got, "not tried") {
+		t.Errorf("without a cluster:\n%s", got)
 	}
 }
 

@@ -36,6 +36,7 @@ type Config struct {
 	Lease        time.Duration // after which an agent that no server speaks to ends its task; 10 min, negative is never
 	Grace        time.Duration // between SIGTERM and SIGKILL of a stop; 10 s
 	StartTimeout time.Duration // until a task's agent must answer; 15 min
+	CheckTimeout time.Duration // likewise for the task of Check; 5 min
 	FindTimeout  time.Duration // until the agent of an adopted task must answer; 30 s
 	Sweep        time.Duration // between two looks for orphans; 10 min
 	IdleTimeout  time.Duration // after which an adopted task that nobody has asked for is ended; 10 min
@@ -139,6 +140,7 @@ func NewBackend(name string, driver Driver, config Config) *Backend {
 	set(&config.Lease, 10*time.Minute)
 	set(&config.Grace, 10*time.Second)
 	set(&config.StartTimeout, 15*time.Minute)
+	set(&config.CheckTimeout, 5*time.Minute)
 	set(&config.FindTimeout, 30*time.Second)
 	set(&config.Sweep, 10*time.Minute)
 	set(&config.IdleTimeout, 10*time.Minute)

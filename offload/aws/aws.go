@@ -172,6 +172,12 @@ func (r *Registry) open(ctx context.Context) (uri string, auth authn.Authenticat
 	return r.uri, r.auth, nil
 }
 
+// Check finds the repository, or makes it, and logs in.
+func (r *Registry) Check(ctx context.Context) offload.Finding {
+	uri, _, err := r.open(ctx)
+	return offload.Found("registry", uri, err)
+}
+
 func (r *Registry) repository(ctx context.Context) (string, error) {
 	known, err := r.client.DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{r.name}})
 	var none *types.RepositoryNotFoundException

@@ -99,7 +99,7 @@ func New(config Config) (offload.Driver, error) {
 	}
 	d := &Driver{config: config, docker: docker, same: same}
 	if s.Connect == byReverse {
-		return dialledBack{Driver: d, Pacer: d}, nil
+		return dialledBack{Driver: d, Pacer: d, Checker: d}, nil
 	}
 	return d, nil
 }
@@ -108,10 +108,17 @@ func New(config Config) (offload.Driver, error) {
 type dialledBack struct {
 	offload.Driver
 	offload.Pacer
+	offload.Checker
 }
 
 // Name is "docker".
 func (d *Driver) Name() string { return "docker" }
+
+// Check asks the engine what it is.
+func (d *Driver) Check(ctx context.Context) ([]offload.Finding, error) {
+	v, err := d.docker.ServerVersion(ctx, client.ServerVersionOptions{})
+	return []offload.Finding{offload.Found("engine", fmt.Sprintf("%s at %s, API %s, %s/%s", v.Version, d.docker.DaemonHost(), v.APIVersion, v.Os, v.Arch), err)}, nil
+}
 
 // Limits are those of a Docker Engine.
 func (d *Driver) Limits() runtime.Limits {

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -167,6 +168,7 @@ type cloud struct {
 	dataDir   string
 	sockets   string
 	simulator *aws.Simulator
+	aws       awssdk.Config // of a user who may do everything
 	client    *awsecs.Client
 	settings  plugin.ECS
 	images    *image.Store // of the server that runs now
@@ -212,7 +214,7 @@ func newCloud(t *testing.T, dataDir string) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.client = awsecs.NewFromConfig(cfg)
+	c.aws, c.client = cfg, awsecs.NewFromConfig(cfg)
 	c.settings = plugin.ECS{Region: "eu-central-1", Endpoint: "http://" + c.simulator.Host(), Subnets: awstest.Subnets(t, cfg), PublicIP: true, ExecutionRole: awstest.ExecutionRole(t, cfg)}
 	if _, err := c.client.CreateCluster(t.Context(), &awsecs.CreateClusterInput{}); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,9 @@ import (
 	"github.com/sockerless/sockerless/runtime"
 )
 
+// spotProvider is the capacity provider of spot capacity.
+const spotProvider = "FARGATE_SPOT"
+
 // mostGrace is the longest time between SIGTERM and SIGKILL that Fargate allows, in seconds.
 const mostGrace = 120
 
@@ -30,6 +33,7 @@ const mostGrace = 120
 type Driver struct {
 	settings plugin.ECS
 	region   string
+	config   aws.Config
 	client   *ecs.Client
 	registry *cloud.Registry
 
@@ -38,8 +42,9 @@ type Driver struct {
 }
 
 var (
-	_ offload.Driver = (*Driver)(nil)
-	_ offload.Pacer  = (*Driver)(nil)
+	_ offload.Driver  = (*Driver)(nil)
+	_ offload.Pacer   = (*Driver)(nil)
+	_ offload.Checker = (*Driver)(nil)
 )
 
 // New makes the driver; nothing is asked yet.
@@ -55,7 +60,7 @@ func New(ctx context.Context, start plugin.Start, host *plugin.Host) (offload.Dr
 	if err != nil {
 		return nil, err
 	}
-	d.region, d.client, d.registry = c.Region, ecs.NewFromConfig(c), cloud.NewRegistry(c, d.settings.Repository, host)
+	d.config, d.region, d.client, d.registry = c, c.Region, ecs.NewFromConfig(c), cloud.NewRegistry(c, d.settings.Repository, host)
 	return d, nil
 }
 
@@ -165,7 +170,7 @@ func (d *Driver) start(ctx context.Context, s offload.Spec, definition string, s
 			Name: aws.String(containerName), Command: arguments(s), Environment: environment(s)}}},
 	}
 	if spot {
-		in.CapacityProviderStrategy = []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String("FARGATE_SPOT"), Weight: 1}}
+		in.CapacityProviderStrategy = []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String(spotProvider), Weight: 1}}
 	} else {
 		in.LaunchType = types.LaunchTypeFargate // which every cluster has
 	}

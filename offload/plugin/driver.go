@@ -55,8 +55,9 @@ type Driver struct {
 }
 
 var (
-	_ offload.Driver = (*Driver)(nil)
-	_ offload.Pacer  = (*Driver)(nil)
+	_ offload.Driver  = (*Driver)(nil)
+	_ offload.Pacer   = (*Driver)(nil)
+	_ offload.Checker = (*Driver)(nil)
 )
 
 // process is a run of the program.
@@ -272,6 +273,16 @@ func (d *Driver) Price(s runtime.Size) (usdPerSecond float64, known bool) {
 	var p price
 	err := d.call(context.Background(), "/price", s, &p)
 	return p.PerSecond, p.Known && err == nil
+}
+
+// Check tells what the platform lacks.
+func (d *Driver) Check(ctx context.Context) ([]offload.Finding, error) {
+	var c checked
+	err := d.call(ctx, "/check", struct{}{}, &c)
+	if err == nil && c.Failed != "" {
+		err = errdefs.ErrFailedPrecondition.WithMessage(c.Failed)
+	}
+	return c.Findings, err
 }
 
 // Run starts a task.

@@ -99,6 +99,10 @@ func (e *echo) Describe(_ context.Context, tasks []offload.Handle) (all []offloa
 	return all, nil
 }
 
+func (e *echo) Check(context.Context) ([]offload.Finding, error) {
+	return []offload.Finding{{What: "w", Verdict: offload.Unknown, Detail: "d"}}, errors.New("the rest")
+}
+
 func (e *echo) List(_ context.Context, instance string) ([]offload.Handle, error) {
 	return []offload.Handle{{ID: "1", Instance: instance}}, nil
 }
@@ -175,6 +179,9 @@ func TestCalls(t *testing.T) {
 	statuses, err := d.Describe(t.Context(), []offload.Handle{h})
 	if err != nil || len(statuses) != 1 || *statuses[0].ExitCode != 0 || statuses[0].State != offload.Stopped || !reflect.DeepEqual(statuses[0].Handle, h) {
 		t.Errorf("got %+v, %v", statuses, err)
+	}
+	if all, err := d.Check(t.Context()); err == nil || err.Error() != "the rest" || !reflect.DeepEqual(all, []offload.Finding{{What: "w", Verdict: offload.Unknown, Detail: "d"}}) {
+		t.Errorf("got %+v, %v", all, err)
 	}
 	if all, err := d.List(t.Context(), "i"); err != nil || len(all) != 1 || all[0].Instance != "i" {
 		t.Errorf("got %+v, %v", all, err)

@@ -34,6 +34,12 @@ type price struct {
 	Known     bool
 }
 
+// checked is the answer to /check: what was found until it failed, if it did.
+type checked struct {
+	Findings []offload.Finding
+	Failed   string
+}
+
 type stopping struct {
 	Handle offload.Handle
 	Grace  time.Duration

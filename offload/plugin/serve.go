@@ -99,6 +99,15 @@ func handler(d offload.Driver) http.Handler {
 		}
 		return a, nil
 	}))
+	mux.Handle("/check", method(func(ctx context.Context, _ struct{}) (c checked, err error) {
+		if d, ok := d.(offload.Checker); ok {
+			var failed error
+			if c.Findings, failed = d.Check(ctx); failed != nil {
+				c.Failed = failed.Error()
+			}
+		}
+		return c, nil
+	}))
 	mux.Handle("/price", method(func(_ context.Context, s runtime.Size) (p price, err error) {
 		p.PerSecond, p.Known = d.Price(s)
 		return p, nil
