@@ -22,6 +22,8 @@ type User struct {
 // DeleteOptions of [Store.Delete].
 type DeleteOptions struct {
 	Force bool
+	// KeepParents leaves the nameless images that it was made on top of, which nothing else has.
+	KeepParents bool
 	// Containers lists all containers. It is called once, with the store locked: it must not call back into it.
 	// Nil: there are none.
 	Containers func() []User
@@ -43,10 +45,12 @@ func (s *Store) Delete(ctx context.Context, ref string, opts DeleteOptions) ([]D
 	if err != nil {
 		return nil, err
 	}
-	d := &deletion{store: s, record: r, opts: opts, refs: s.references(r.id)}
+	var containers []User
 	if opts.Containers != nil {
-		d.containers = opts.Containers()
+		containers = opts.Containers()
 	}
+	parent := s.parent(r)
+	d := s.deletion(r, opts, containers)
 	if isIDPrefix(r.id, ref) {
 		err = d.byID()
 	} else {
@@ -58,7 +62,24 @@ func (s *Store) Delete(ctx context.Context, ref string, opts DeleteOptions) ([]D
 	if err := d.commit(ctx); err != nil {
 		return nil, fmt.Errorf("delete image %s: %w", ref, err)
 	}
-	return d.done, nil
+	done := d.done
+	for d.whole && !opts.KeepParents && parent != "" {
+		above := s.images[parent]
+		parent = s.parent(above)
+		d = s.deletion(above, DeleteOptions{}, containers)
+		if len(d.refs) > 0 || d.byID() != nil {
+			break
+		}
+		if err := d.commit(ctx); err != nil {
+			return done, fmt.Errorf("delete parent %s of image %s: %w", above.id, ref, err)
+		}
+		done = append(done, d.done...)
+	}
+	return done, nil
+}
+
+func (s *Store) deletion(r *record, opts DeleteOptions, containers []User) *deletion {
+	return &deletion{store: s, record: r, opts: opts, refs: s.references(r.id), containers: containers}
 }
 
 // deletion is decided first and done then, in one batch.
@@ -163,6 +184,11 @@ func (d *deletion) conflict() error {
 
 // hard is a conflict that force does not overcome.
 func (d *deletion) hard() error {
+	for _, r := range d.store.images {
+		if r.Parent == d.record.id && !r.Detached {
+			return d.refuse("cannot be forced", "image has dependent child images")
+		}
+	}
 	if c := d.user(func(u User) bool { return u.Running }); c != nil {
 		return d.refuse("cannot be forced", "image is being used by running container "+short(c.ContainerID))
 	}
@@ -244,13 +270,20 @@ func (s *Store) Collect(ctx context.Context, containers func() []User) error {
 			delete(s.images, id)
 		}
 	}
+	needed := s.needed()
+	forgotten, err := s.forgottenBlobs(needed)
+	if err == nil {
+		err = s.state.Update(ctx, forgotten...)
+	}
+	if err != nil {
+		return fmt.Errorf("collect records of blobs: %w", err)
+	}
 	present, err := s.layers.List()
 	if err != nil {
 		return fmt.Errorf("collect layers: %w", err)
 	}
-	needed := s.needed()
 	for _, d := range present {
-		if !needed[d] {
+		if !needed[d] && s.adding == 0 {
 			if err := s.layers.Remove(d); err != nil {
 				return fmt.Errorf("collect layers: %w", err)
 			}
@@ -259,7 +292,7 @@ func (s *Store) Collect(ctx context.Context, containers func() []User) error {
 	return nil
 }
 
-// needed is the set of layers that an image or a pull has. Called with mu held.
+// needed is the set of layers that an image has, or a holding. Called with mu held.
 func (s *Store) needed() map[digest.Digest]bool {
 	needed := map[digest.Digest]bool{}
 	for _, r := range s.images {
@@ -267,15 +300,19 @@ func (s *Store) needed() map[digest.Digest]bool {
 			needed[d] = true
 		}
 	}
-	for d := range s.pulled {
+	for d := range s.held {
 		needed[d] = true
 	}
 	return needed
 }
 
 // dropLayers removes the layers of a record that nothing else needs, the topmost first, as Docker reports them. A
-// layer that cannot be removed is left to the next Collect. Called with mu held.
+// layer that cannot be removed is left to the next Collect, and all are while one is on its way in that may turn out to be one
+// of them. Called with mu held.
 func (s *Store) dropLayers(r *record) []Deletion {
+	if s.adding > 0 {
+		return nil
+	}
 	needed := s.needed()
 	ids := r.diffIDs()
 	chains := chainIDs(ids)

@@ -203,7 +203,7 @@ func TestDeleteAndPull(t *testing.T) {
 			}
 		}
 	}
-	if len(s.pulled) != 0 || len(s.users) != 0 {
-		t.Errorf("still held: %v, %v", s.pulled, s.users)
+	if len(s.held) != 0 || len(s.users) != 0 {
+		t.Errorf("still held: %v, %v", s.held, s.users)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/sockerless/sockerless/store/content"
-	"github.com/sockerless/sockerless/store/layer"
 )
 
 // parallelDownloads is dockerd's max-concurrent-downloads.
@@ -29,28 +28,20 @@ func (p *pull) download(ctx context.Context, repo *repository, m *ocispec.Manife
 		return nil, err
 	}
 	r.id = m.Config.Digest
-	switch r.spec.OS {
-	case "linux", "wasip1", "wasi", "":
-	default:
+	if !supported(r.spec.OS) {
 		return nil, fmt.Errorf("image operating system %q cannot be used on this platform: operating system is not supported", r.spec.OS)
 	}
 	if len(r.diffIDs()) != len(m.Layers) {
 		return nil, errRootFSMismatch
 	}
 	p.mu.Lock()
-	p.hold(r.diffIDs())
+	p.holding.add(r.diffIDs()...)
 	p.mu.Unlock()
 	if err := p.downloadLayers(ctx, repo, m.Layers, r.diffIDs()); err != nil {
 		return nil, err
 	}
-	for _, d := range r.diffIDs() {
-		size, err := p.layerSize(d)
-		if err != nil {
-			return nil, err
-		}
-		r.LayerSizes = append(r.LayerSizes, size)
-	}
-	return r, nil
+	r.LayerSizes, err = p.layerSizes(r.diffIDs())
+	return r, err
 }
 
 func (p *pull) config(ctx context.Context, repo *repository, d ocispec.Descriptor) ([]byte, error) {
@@ -202,39 +193,15 @@ func (p *pull) unpack(ctx context.Context, l *layerPull) error {
 	}
 	defer f.Close()
 	m := &meter{reporter: p.out, id: l.id, action: "Extracting", total: l.blob.Size()}
-	plain, err := decompress(&meteredReader{Reader: f, meter: m})
-	if err != nil {
-		return fmt.Errorf("failed to register layer: %w", err)
-	}
-	defer plain.Close()
-	got, _, err := p.layers.Import(ctx, plain)
+	got, err := p.importLayer(ctx, &meteredReader{Reader: f, meter: m})
 	if err != nil {
 		return fmt.Errorf("failed to register layer: %w", err)
 	}
 	if got != l.diffID {
-		return p.wrongLayer(l, got)
+		p.discard(got)
+		return fmt.Errorf("%w: layer %s unpacks to %s, not to %s", errRootFSMismatch, l.descriptor.Digest, got, l.diffID)
 	}
 	m.at(l.blob.Size())
 	p.out.layer(l.id, "Pull complete")
 	return nil
-}
-
-// wrongLayer removes a layer that is not what the configuration promised, unless it is another image's.
-func (p *pull) wrongLayer(l *layerPull, got digest.Digest) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	err := fmt.Errorf("%w: layer %s unpacks to %s, not to %s", errRootFSMismatch, l.descriptor.Digest, got, l.diffID)
-	if p.needed()[got] {
-		return err
-	}
-	return errors.Join(err, p.layers.Remove(got))
-}
-
-// layerSize is the number of bytes in a layer's files, as Docker counts an image's size.
-func (p *pull) layerSize(d digest.Digest) (int64, error) {
-	l, err := layer.Open(p.layers.Path(d))
-	if err != nil {
-		return 0, fmt.Errorf("size of layer %s: %w", d, err)
-	}
-	return l.Bytes(), l.Close()
 }

@@ -84,6 +84,9 @@ func normalise(p ocispec.Platform) ocispec.Platform {
 	return p
 }
 
+// supported tells whether images of an operating system can be used.
+func supported(os string) bool { return os == "" || os == "linux" || os == "wasip1" || os == "wasi" }
+
 // exactly is the best that matches can say.
 const exactly = 10
 

@@ -4,15 +4,28 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
-// Progress is one line of a pull, in dockerd's words.
+// Progress is one line of a pull, a push or a load, in dockerd's words.
 type Progress struct {
 	ID     string // short digest of the layer, or the tag for "Pulling from"; may be empty
 	Status string // "Downloading"
 	// Layer tells that the line is about a layer: in Docker's JSON it has a progressDetail then, even an empty one.
 	Layer          bool
-	Current, Total int64 // bytes of the compressed layer, for "Downloading" and "Extracting"; else 0
+	Current, Total int64 // bytes of the layer, for "Downloading", "Extracting", "Pushing" and the like; else 0
+	// Text is what a load prints; the other fields are empty then.
+	Text string
+	// Pushed is what a push did, behind the line that says so.
+	Pushed *Pushed
+}
+
+// Pushed is a tag as it is in a registry now.
+type Pushed struct {
+	Tag    string
+	Digest digest.Digest // of its manifest
+	Size   int           // of its manifest
 }
 
 // reporter passes lines on, one at a time.

@@ -50,7 +50,7 @@ type pull struct {
 	requested string
 	platforms []ocispec.Platform
 	out       *reporter
-	held      []digest.Digest
+	holding   *holding
 }
 
 // run asks the endpoints in turn. Only a mirror may fail in any way; of the registry itself only an address that does
@@ -78,7 +78,8 @@ func (p *pull) run(ctx context.Context, auth *registry.AuthConfig) (*Image, erro
 
 // from pulls from a repository.
 func (p *pull) from(ctx context.Context, repo *repository) (*Image, error) {
-	defer p.release()
+	p.holding = p.hold()
+	defer p.holding.release()
 	what := tagOrDigest(p.ref)
 	if _, canonical := p.ref.(reference.Canonical); !canonical {
 		current, err := repo.digest(ctx, what)
@@ -122,7 +123,21 @@ func (p *pull) from(ctx context.Context, repo *repository) (*Image, error) {
 			return nil, err
 		}
 	}
+	if err := p.noteBlobs(ctx, p.ref.Name(), gzipBlobs(m.Layers, r.diffIDs())); err != nil {
+		return nil, err
+	}
 	return p.finish(ctx, r, dgst)
+}
+
+// gzipBlobs are the layers, by diff id, that are compressed with gzip as a push would.
+func gzipBlobs(layers []ocispec.Descriptor, diffIDs []digest.Digest) map[digest.Digest]digest.Digest {
+	blobs := map[digest.Digest]digest.Digest{}
+	for i, l := range layers {
+		if i < len(diffIDs) && (l.MediaType == typeSchema2Layer || l.MediaType == ocispec.MediaTypeImageLayerGzip) {
+			blobs[diffIDs[i]] = l.Digest
+		}
+	}
+	return blobs
 }
 
 // tagOrDigest is what a reference asks a repository for.
@@ -152,7 +167,7 @@ func (p *pull) upToDate(current digest.Digest) *record {
 	if !ok || p.refs[refString(byDigest)] != id || matches(p.platforms[0], r.spec.Platform) != exactly {
 		return nil
 	}
-	p.hold(r.diffIDs())
+	p.holding.add(r.diffIDs()...)
 	return r
 }
 
@@ -164,27 +179,8 @@ func (p *pull) known(id digest.Digest) *record {
 	if r == nil {
 		return nil
 	}
-	p.hold(r.diffIDs())
+	p.holding.add(r.diffIDs()...)
 	return r
-}
-
-// hold keeps layers from being removed until release. Called with mu held.
-func (p *pull) hold(diffIDs []digest.Digest) {
-	for _, d := range diffIDs {
-		p.pulled[d]++
-		p.held = append(p.held, d)
-	}
-}
-
-func (p *pull) release() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, d := range p.held {
-		if p.pulled[d]--; p.pulled[d] == 0 {
-			delete(p.pulled, d)
-		}
-	}
-	p.held = nil
 }
 
 // finish names the image, whose layers are held, and says how it ended.

@@ -17,10 +17,12 @@ type Image struct {
 	ID          digest.Digest // of the configuration
 	Config      []byte        // the configuration as the registry gave it
 	Spec        dockerspec.DockerOCIImage
-	Comment     string   // of the configuration; not in Spec
-	Version     string   // docker_version of the configuration; not in Spec
-	RepoTags    []string // familiar, in the order of their full names: "busybox:latest"
-	RepoDigests []string // likewise: "busybox@sha256:…"
+	Comment     string        // of the configuration; not in Spec
+	Version     string        // docker_version of the configuration; not in Spec
+	Parent      digest.Digest // the image that it was made on top of here, while that is here; "" for none
+	HasChildren bool          // others were made on top of it here; of a List only
+	RepoTags    []string      // familiar, in the order of their full names: "busybox:latest"
+	RepoDigests []string      // likewise: "busybox@sha256:…"
 	LastTagged  time.Time
 	LayerSizes  []int64 // bytes of each layer's files, lowest first
 	Size        int64   // their sum
@@ -48,6 +50,8 @@ type stored struct {
 	Config     []byte    `json:"config"`
 	LayerSizes []int64   `json:"layerSizes"`
 	LastTagged time.Time `json:"lastTagged"`
+	// Parent is the image that this one was made on top of here.
+	Parent digest.Digest `json:"parent,omitempty"`
 	// Detached is an image that was deleted by force while containers had it: no reference finds it, its layers stay.
 	Detached bool `json:"detached,omitempty"`
 }
@@ -126,7 +130,7 @@ func (s *Store) references(id digest.Digest) []reference.Named {
 func (s *Store) snapshot(r *record) *Image {
 	img := &Image{
 		ID: r.id, Config: r.Config, Spec: r.spec, LastTagged: r.LastTagged, LayerSizes: r.LayerSizes,
-		Comment: r.beside.Comment, Version: r.beside.Version, RepoTags: []string{}, RepoDigests: []string{},
+		Parent: s.parent(r), Comment: r.beside.Comment, Version: r.beside.Version, RepoTags: []string{}, RepoDigests: []string{},
 	}
 	for _, n := range r.LayerSizes {
 		img.Size += n
@@ -139,4 +143,12 @@ func (s *Store) snapshot(r *record) *Image {
 		}
 	}
 	return img
+}
+
+// parent is the image that a record was made on top of, where that is still here. Called with mu held.
+func (s *Store) parent(r *record) digest.Digest {
+	if p := s.images[r.Parent]; p == nil || p.Detached {
+		return ""
+	}
+	return r.Parent
 }

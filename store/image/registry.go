@@ -27,8 +27,9 @@ type repository struct {
 	noAuth   bool // it asks for a password, and there is none
 }
 
-// connect tries the endpoint: GET /v2/ and, where that asks for it, the exchange of credentials for a token.
-func connect(ctx context.Context, e endpoint, ref reference.Named, auth *registry.AuthConfig) (*repository, error) {
+// connect tries the endpoint: GET /v2/ and, where that asks for it, the exchange of credentials for a token with the scopes; to
+// pull, if there are none.
+func connect(ctx context.Context, e endpoint, ref reference.Named, auth *registry.AuthConfig, scopes ...string) (*repository, error) {
 	base, err := e.transport()
 	if err != nil {
 		return nil, err
@@ -55,8 +56,10 @@ func connect(ctx context.Context, e endpoint, ref reference.Named, auth *registr
 	if err != nil {
 		return nil, fmt.Errorf("registry %q: %w", e.host, err)
 	}
-	scope := "repository:" + r.path + ":pull"
-	rt, err := transport.NewWithContext(ctx, host, credentials, &rewriter{endpoint: e, next: base}, []string{scope})
+	if len(scopes) == 0 {
+		scopes = []string{"repository:" + r.path + ":pull"}
+	}
+	rt, err := transport.NewWithContext(ctx, host, credentials, &rewriter{endpoint: e, next: base}, scopes)
 	if err != nil {
 		base.CloseIdleConnections()
 		// dockerd logs in with its first request, whose error it is there.
@@ -199,6 +202,8 @@ func (r *repository) do(ctx context.Context, method, path string) (*http.Respons
 	return resp, nil
 }
 
+var errNoBasicAuth = errors.New("no basic auth credentials")
+
 // check turns an answer that is not a success into an error.
 func (r *repository) check(resp *http.Response) error {
 	if resp.StatusCode/100 == 2 {
@@ -206,7 +211,7 @@ func (r *repository) check(resp *http.Response) error {
 	}
 	if resp.StatusCode == http.StatusUnauthorized && r.noAuth {
 		method := resp.Request.Method[:1] + strings.ToLower(resp.Request.Method[1:])
-		return fmt.Errorf("%s %q: no basic auth credentials", method, resp.Request.URL)
+		return fmt.Errorf("%s %q: %w", method, resp.Request.URL, errNoBasicAuth)
 	}
 	return responseError(resp)
 }

@@ -2,6 +2,7 @@ package image
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -22,15 +23,46 @@ func (s *Store) Resolve(ref string) (*Image, error) {
 	return s.snapshot(r), nil
 }
 
+// ResolveFor is Resolve of an image that must be for a platform, os[/arch[/variant]]; "" is any. Errors: errdefs.ErrNotFound also
+// where it is for another one.
+func (s *Store) ResolveFor(ref, platform string) (*Image, error) {
+	img, err := s.Resolve(ref)
+	if err != nil || platform == "" {
+		return img, err
+	}
+	want, err := parsePlatform(platform)
+	if err != nil {
+		return nil, err
+	}
+	if matches(want, img.Spec.Platform) == 0 {
+		return nil, errdefs.ErrNotFound.WithMessage(fmt.Sprintf(
+			"image with reference %s was found but its platform (%s) does not match the specified platform (%s)", familiar(ref), formatPlatform(img.Spec.Platform), formatPlatform(want)))
+	}
+	return img, nil
+}
+
+// familiar is a name as people write it, where it is the whole of one.
+func familiar(ref string) string {
+	if named, err := reference.ParseNamed(ref); err == nil {
+		return reference.FamiliarString(named)
+	}
+	return ref
+}
+
 // List returns all images, the newest first.
 func (s *Store) List() []*Image {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var all []*Image
+	parents := map[digest.Digest]bool{}
 	for _, r := range s.images {
 		if !r.Detached {
 			all = append(all, s.snapshot(r))
+			parents[r.Parent] = true
 		}
+	}
+	for _, img := range all {
+		img.HasChildren = parents[img.ID]
 	}
 	slices.SortFunc(all, func(a, b *Image) int {
 		return cmp.Or(b.Created().Compare(a.Created()), strings.Compare(a.ID.String(), b.ID.String()))
@@ -55,6 +87,10 @@ func (s *Store) lookup(ref string) (*record, error) {
 		return r, nil
 	}
 	return nil, errdefs.ErrNotFound.WithMessage("No such image: " + reference.FamiliarString(parsed))
+}
+
+func noSuchImage(id digest.Digest) error {
+	return errdefs.ErrNotFound.WithMessage("No such image: " + id.String())
 }
 
 // search finds the one image whose id begins with prefix, which may be written with its algorithm.

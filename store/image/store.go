@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/sockerless/sockerless/store/content"
@@ -33,6 +33,8 @@ type Store struct {
 	registries RegistriesConfig
 	builtins   []string
 	log        *slog.Logger
+	retryDelay time.Duration // before the second attempt to push a layer; doubles
+	noting     sync.Mutex    // while the records of known blobs are changed
 
 	// mu guards what follows. All records are in memory: a container's create looks its image up without a read from
 	// the database. Whoever changes them holds mu over the update of the state too.
@@ -40,16 +42,17 @@ type Store struct {
 	images map[digest.Digest]*record // by id, also detached ones
 	refs   map[string]digest.Digest  // normalised reference, with tag or digest → id
 	users  map[digest.Digest]int     // image id → containers being created of it right now
-	pulled map[digest.Digest]int     // diff id → pulls that need the layer
+	held   map[digest.Digest]int     // diff id → holdings of the layer
+	adding int                       // layers on their way in whose diff id nobody knows yet
 }
 
 // New loads the records and makes sure that sockerless/base is there.
 func New(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		state: cfg.State, layers: cfg.Layers, content: cfg.Content, registries: cfg.Registries,
-		builtins: cfg.Builtins, log: cfg.Log,
+		builtins: cfg.Builtins, log: cfg.Log, retryDelay: time.Second,
 		images: map[digest.Digest]*record{}, refs: map[string]digest.Digest{},
-		users: map[digest.Digest]int{}, pulled: map[digest.Digest]int{},
+		users: map[digest.Digest]int{}, held: map[digest.Digest]int{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -111,7 +114,7 @@ func (s *Store) Layers(id digest.Digest) ([]string, error) {
 	defer s.mu.RUnlock()
 	r := s.images[id]
 	if r == nil {
-		return nil, errdefs.ErrNotFound.WithMessage("No such image: " + id.String())
+		return nil, noSuchImage(id)
 	}
 	dirs := make([]string, len(r.diffIDs()))
 	for i, d := range r.diffIDs() {

@@ -68,13 +68,22 @@ func (s *Store) WithLimits(l Limits) *Store {
 	return &c
 }
 
+// Scratch makes a folder for what is to become layers, for the caller to remove. NewStore removes one that a kill has left.
+func (s *Store) Scratch() (string, error) {
+	dir, err := os.MkdirTemp(s.dir, tempPrefix)
+	if err != nil {
+		return "", fmt.Errorf("layer store: %w", err)
+	}
+	return dir, nil
+}
+
 // Import reads an uncompressed tar to its end, checks it, and keeps it under the digest of its bytes, the diff id. It
 // also gives the number of bytes. A layer that is there already is left as it is. Errors that are the tar's fault are
 // *FormatError.
 func (s *Store) Import(ctx context.Context, r io.Reader) (digest.Digest, int64, error) {
-	temp, err := os.MkdirTemp(s.dir, tempPrefix)
+	temp, err := s.Scratch()
 	if err != nil {
-		return "", 0, fmt.Errorf("import layer: %w", err)
+		return "", 0, err
 	}
 	defer os.RemoveAll(temp)
 	id, n, err := s.importTo(ctx, temp, r)
@@ -177,7 +186,7 @@ func (s *Store) Remove(id digest.Digest) error {
 		return fmt.Errorf("remove layer %s: %w", id, fs.ErrNotExist)
 	}
 	// Renamed first, so that a half removed layer is never visible.
-	temp, err := os.MkdirTemp(s.dir, tempPrefix)
+	temp, err := s.Scratch()
 	if err == nil {
 		err = errors.Join(os.Rename(s.Path(id), filepath.Join(temp, "removed")), os.RemoveAll(temp))
 	}
