@@ -84,7 +84,7 @@ func (s *Server) Get(r *agentpb.GetRequest, stream agentpb.Agent_GetServer) erro
 
 // Delta sends what has changed in a container's files.
 func (s *Server) Delta(r *agentpb.DeltaRequest, stream agentpb.Agent_DeltaServer) error {
-	return toStatus(s.host.Delta(stream.Context(), r.GetContainer(), r.GetPath(), r.GetForget(),
+	return toStatus(s.host.Delta(stream.Context(), r,
 		writerFunc(func(p []byte) error { return stream.Send(&agentpb.GetReply{Data: p}) })))
 }
 

@@ -180,11 +180,11 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Delta reads what has changed in a container's files since the last Delta or the last layer that was Put, as the tar of
-// an OCI layer. The reader must be closed.
-func (c *Client) Delta(ctx context.Context, container, at string, forget bool) (io.ReadCloser, error) {
+// Delta reads what has changed in a container's files since the last Delta or the last layer that was Put, or all of it, as the
+// tar of an OCI layer. The reader must be closed.
+func (c *Client) Delta(ctx context.Context, r *agentpb.DeltaRequest) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	stream, err := c.rpc.Delta(ctx, &agentpb.DeltaRequest{Container: container, Path: at, Forget: forget})
+	stream, err := c.rpc.Delta(ctx, r)
 	if err != nil {
 		cancel()
 		return nil, fromStatus(err)

@@ -35,9 +35,9 @@ type Host interface {
 	// Put unpacks the tar stream r.
 	Put(ctx context.Context, open *agentpb.PutOpen, r io.Reader) error
 	Changes(ctx context.Context, container string) ([]*agentpb.Change, error)
-	// Delta writes what has changed since the last Delta or layer that was Put, as the tar of an OCI layer; with forget
-	// nothing is written and the count begins anew. at is the target of a mount whose files are meant, "" is the root.
-	Delta(ctx context.Context, container, at string, forget bool, w io.Writer) error
+	// Delta writes what has changed since the last Delta or layer that was Put, as the tar of an OCI layer; see DeltaRequest for
+	// what else may be asked for.
+	Delta(ctx context.Context, r *agentpb.DeltaRequest, w io.Writer) error
 	// Promote tells where the twin of a container is, or why it has none.
 	Promote(ctx context.Context, r *agentpb.PromoteRequest) (*agentpb.PromoteReply, error)
 	// Network serves the connections of the host's containers over a stream of bytes, until that or ctx ends.

@@ -7,6 +7,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/system"
@@ -37,9 +38,15 @@ type systemEngine interface {
 
 type imageEngine interface {
 	ImagePull(ctx context.Context, opts runtime.PullOptions) error
+	ImagePush(ctx context.Context, opts runtime.PushOptions) error
+	ImageSave(ctx context.Context, w io.Writer, names []string, platform string) error
+	ImageLoad(ctx context.Context, archive io.Reader, platform string) (Loading, error)
+	ImageImport(ctx context.Context, opts runtime.ImportOptions) error
+	ImageSearch(ctx context.Context, opts runtime.SearchOptions) ([]registry.SearchResult, error)
+	DistributionInspect(ctx context.Context, ref string, auth *registry.AuthConfig) (registry.DistributionInspect, error)
 	ImageList(ctx context.Context, opts runtime.ImageListOptions) ([]image.Summary, error)
-	ImageInspect(ctx context.Context, ref string) (runtime.ImageInspection, error)
-	ImageHistory(ctx context.Context, ref string) ([]image.HistoryResponseItem, error)
+	ImageInspect(ctx context.Context, ref, platform string) (runtime.ImageInspection, error)
+	ImageHistory(ctx context.Context, ref, platform string) ([]image.HistoryResponseItem, error)
 	ImageTag(ctx context.Context, ref, repo, tag string) error
 	ImageRemove(ctx context.Context, ref string, opts runtime.ImageRemoveOptions) ([]image.DeleteResponse, error)
 	ImagePrune(ctx context.Context, filters runtime.Filters) (image.PruneReport, error)
@@ -60,6 +67,7 @@ type containerEngine interface {
 	ContainerRemove(ctx context.Context, name string, opts runtime.RemoveOptions) error
 	ContainerPrune(ctx context.Context, filters runtime.Filters) (container.PruneReport, error)
 	ContainerTop(ctx context.Context, name, args string) (container.TopResponse, error)
+	ContainerCommit(ctx context.Context, opts runtime.CommitOptions) (id string, err error)
 	ContainerUpdate(ctx context.Context, name string, update container.UpdateConfig) (container.UpdateResponse, error)
 }
 
@@ -109,6 +117,12 @@ type Subscription interface {
 	Close()
 }
 
+// Loading is a [runtime.Loading].
+type Loading interface {
+	Run(ctx context.Context, quiet bool, progress func(jsonstream.Message)) error
+	Close() error
+}
+
 // Waiter is a [runtime.Waiter].
 type Waiter interface {
 	Result(ctx context.Context) (container.WaitResponse, error)
@@ -144,6 +158,14 @@ func (e runtimeEngine) Events(ctx context.Context, opts runtime.EventsOptions) (
 		return nil, err
 	}
 	return s, nil
+}
+
+func (e runtimeEngine) ImageLoad(ctx context.Context, archive io.Reader, platform string) (Loading, error) {
+	l, err := e.Engine.ImageLoad(ctx, archive, platform)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 func (e runtimeEngine) ContainerWait(ctx context.Context, name, condition string) (Waiter, error) {

@@ -36,10 +36,14 @@ func listImages(c *call) error {
 
 // inspectImage serves GET /images/{name}/json.
 func inspectImage(c *call) error {
-	if c.value("platform") != "" {
-		return notImplementedOption("platform")
+	platform, err := c.platform(49)
+	if err != nil {
+		return err
 	}
-	img, err := c.engine.ImageInspect(c.Context(), c.name)
+	if c.version >= 48 && c.flag("manifests") && platform != "" {
+		return invalid("conflicting options: manifests and platform options cannot both be set")
+	}
+	img, err := c.engine.ImageInspect(c.Context(), c.name, platform)
 	if err != nil {
 		return err
 	}
@@ -48,10 +52,11 @@ func inspectImage(c *call) error {
 
 // imageHistory serves GET /images/{name}/history.
 func imageHistory(c *call) error {
-	if c.value("platform") != "" {
-		return notImplementedOption("platform")
+	platform, err := c.platform(48)
+	if err != nil {
+		return err
 	}
-	history, err := c.engine.ImageHistory(c.Context(), c.name)
+	history, err := c.engine.ImageHistory(c.Context(), c.name, platform)
 	if err != nil {
 		return err
 	}
@@ -69,10 +74,17 @@ func tagImage(c *call) error {
 
 // removeImage serves DELETE /images/{name}.
 func removeImage(c *call) error {
-	if c.value("platforms") != "" {
-		return notImplementedOption("platforms")
+	opts := runtime.ImageRemoveOptions{Force: c.flag("force"), NoPrune: c.flag("noprune")}
+	if platforms := c.Query()["platforms"]; c.version >= 50 && len(platforms) > 0 {
+		if len(platforms) > 1 {
+			return invalid("multiple platforms are not supported")
+		}
+		var err error
+		if opts.Platform, err = decodePlatform(platforms[0]); err != nil {
+			return err
+		}
 	}
-	removed, err := c.engine.ImageRemove(c.Context(), c.name, runtime.ImageRemoveOptions{Force: c.flag("force"), NoPrune: c.flag("noprune")})
+	removed, err := c.engine.ImageRemove(c.Context(), c.name, opts)
 	if err != nil {
 		return err
 	}

@@ -18,15 +18,17 @@ import (
 	"github.com/sockerless/sockerless/runtime"
 )
 
-// pullImage serves POST /images/create: docker pull. What fails before the first line of progress is an error with its status,
+// createImage serves POST /images/create: docker pull, and docker import.
+func createImage(c *call) error {
+	if c.value("fromImage") != "" {
+		return pullImage(c)
+	}
+	return importImage(c)
+}
+
+// pullImage is POST /images/create with fromImage. What fails before the first line of progress is an error with its status,
 // as dockerd has it; what fails later is a line of the stream.
 func pullImage(c *call) error {
-	if c.value("fromImage") == "" {
-		if c.value("fromSrc") != "" {
-			return errdefs.ErrNotImplemented.WithMessage("POST /images/create with fromSrc is not implemented: images cannot be imported, only pulled")
-		}
-		return invalid("fromImage is missing: the name of an image to pull")
-	}
 	ref, err := pullReference(c.value("fromImage"), c.value("tag"))
 	if err != nil {
 		return err
@@ -39,11 +41,7 @@ func pullImage(c *call) error {
 	c.w.Stream(http.StatusOK, "application/json", func(ctx context.Context, s *transport.Stream) error {
 		lines := &progressLines{to: s}
 		opts.Progress = lines.write
-		err := engine.ImagePull(ctx, opts)
-		if err == nil || !s.Started() {
-			return err
-		}
-		return lines.fail(err)
+		return lines.finish(engine.ImagePull(ctx, opts))
 	})
 	return nil
 }
@@ -104,6 +102,14 @@ func (l *progressLines) write(m jsonstream.Message) {
 		line.Bar = progressBar(m.Progress)
 	}
 	l.send(line)
+}
+
+// finish ends the stream with an error in it, or as any handler would where nothing was sent yet.
+func (l *progressLines) finish(err error) error {
+	if err == nil || !l.to.Started() {
+		return err
+	}
+	return l.fail(err)
 }
 
 // fail tells an error in the stream, which then ends well.

@@ -1,16 +1,21 @@
-//go:build oracle
+//go:build oracle && linux
 
 package e2e
 
 import (
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"golang.org/x/sys/unix"
 )
 
 // TestDockerd runs the scripts against the dockerd at SOCKERLESS_DOCKERD (unix:///…), to see that the scripts are right:
@@ -43,9 +48,47 @@ func TestDockerd(t *testing.T) {
 			}
 		}
 	}
+	serveBeside(t, host)
 	load("busybox", registryHost+"/busybox:latest")
 	load("debian", registryHost+"/debian:latest", "sockerless/base:latest")
 	for _, script := range sameScripts { // one after another: they share an engine
 		t.Run(script, func(t *testing.T) { runScript(t, host, script) })
 	}
+}
+
+// serveBeside serves the registry in the network namespace of that dockerd too, under the same address.
+func serveBeside(t *testing.T, host string) {
+	t.Helper()
+	pid, err := os.ReadFile(filepath.Join(filepath.Dir(strings.TrimPrefix(host, "unix://")), "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type opened struct {
+		net.Listener
+		err error
+	}
+	listening := make(chan opened)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread, which is in another namespace, ends with the goroutine
+		var o opened
+		namespace, err := os.Open("/proc/" + strings.TrimSpace(string(pid)) + "/ns/net")
+		if o.err = err; err == nil {
+			defer namespace.Close()
+			if o.err = unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); o.err == nil {
+				o.Listener, o.err = net.Listen("tcp", registryHost)
+			}
+		}
+		listening <- o
+	}()
+	o := <-listening
+	if o.err != nil {
+		t.Fatalf("listen beside dockerd: %v", o.err)
+	}
+	server := &http.Server{Handler: registryHandler}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(o.Listener) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-served
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -21,7 +22,10 @@ import (
 )
 
 // binary is the product, built once for all tests; registryHost serves the images of images_test.go.
-var binary, registryHost string
+var (
+	binary, registryHost string
+	registryHandler      http.Handler
+)
 
 func TestMain(m *testing.M) {
 	code, err := prepare(m)
@@ -48,7 +52,8 @@ func prepare(m *testing.M) (code int, err error) {
 			return 1, fmt.Errorf("build: %w\n%s", err, out)
 		}
 	}
-	images := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	registryHandler = registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	images := httptest.NewServer(registryHandler)
 	defer images.Close()
 	registryHost = images.Listener.Addr().String()
 	if err := pushImages(registryHost); err != nil {

@@ -238,7 +238,7 @@ func TestImageInUse(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Containers != 1 || list[0].RepoTags[0] != "bb:latest" {
 		t.Errorf("list %+v, %v", list, err)
 	}
-	if _, err := s.ImageInspect(s.Ctx(), "nosuch:1"); !errors.Is(err, errdefs.ErrNotFound) || err.Error() != "No such image: nosuch:1" {
+	if _, err := s.ImageInspect(s.Ctx(), "nosuch:1", ""); !errors.Is(err, errdefs.ErrNotFound) || err.Error() != "No such image: nosuch:1" {
 		t.Errorf("inspect: %v", err)
 	}
 }

@@ -41,7 +41,8 @@ func (e *Engine) ImagePrune(ctx context.Context, filters Filters) (image.PruneRe
 			return report, err
 		}
 		labels := img.Spec.Config.Labels
-		if used[img.ID] || dangling && len(img.RepoTags) > 0 || !until.IsZero() && img.Created().After(until) ||
+		nameless := len(img.RepoTags) == 0 && len(img.RepoDigests) == 0
+		if used[img.ID] || dangling && len(img.RepoTags) > 0 || img.HasChildren && (dangling || nameless) || !until.IsZero() && img.Created().After(until) ||
 			!filters.labels("label", labels) || !filters.noLabels("label!", labels) {
 			continue
 		}

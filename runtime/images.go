@@ -30,17 +30,9 @@ type PullOptions struct {
 
 // ImagePull fetches an image from its registry. Errors have dockerd's texts and classes.
 func (e *Engine) ImagePull(ctx context.Context, opts PullOptions) error {
-	pull := imagestore.PullOptions{Reference: opts.Reference, Platform: opts.Platform, Auth: opts.Auth}
-	if opts.Progress != nil {
-		pull.Progress = func(p imagestore.Progress) {
-			m := jsonstream.Message{ID: p.ID, Status: p.Status}
-			if p.Layer {
-				m.Progress = &jsonstream.Progress{Current: p.Current, Total: p.Total}
-			}
-			opts.Progress(m)
-		}
-	}
-	img, err := e.cfg.Images.Pull(ctx, pull)
+	img, err := e.cfg.Images.Pull(ctx, imagestore.PullOptions{
+		Reference: opts.Reference, Platform: opts.Platform, Auth: opts.Auth, Progress: messages(opts.Progress),
+	})
 	if err != nil {
 		return err
 	}
@@ -95,17 +87,8 @@ func (e *Engine) ImageList(_ context.Context, opts ImageListOptions) ([]image.Su
 	if err != nil {
 		return nil, err
 	}
-	limits := map[string]time.Time{}
-	for _, key := range []string{"before", "since"} {
-		for v := range f[key] {
-			img, err := e.cfg.Images.Resolve(v)
-			if err != nil {
-				return nil, err
-			}
-			limits[key] = img.Created()
-		}
-	}
-	if limits["until"], err = f.until(); err != nil {
+	before, since, err := e.createdBetween(f)
+	if err != nil {
 		return nil, err
 	}
 	for v := range f["reference"] {
@@ -122,12 +105,11 @@ func (e *Engine) ImageList(_ context.Context, opts ImageListOptions) ([]image.Su
 	list := []image.Summary{}
 	for _, img := range images {
 		created := img.Created()
-		t, ok := limits["before"]
-		s, ok2 := limits["since"]
+		nameless := len(img.RepoTags) == 0 && len(img.RepoDigests) == 0
 		switch {
-		case f.has("dangling") && dangling != (len(img.RepoTags) == 0 && len(img.RepoDigests) == 0),
-			ok && !created.Before(t), ok2 && !created.After(s),
-			!limits["until"].IsZero() && !created.Before(limits["until"]),
+		case dangling && (len(img.RepoTags) > 0 || img.HasChildren), f.has("dangling") && !dangling && nameless,
+			nameless && img.HasChildren && !opts.All, // a step on the way to another image
+			!before.IsZero() && !created.Before(before), !since.IsZero() && !created.After(since),
 			!f.labels("label", img.Spec.Config.Labels), !f.noLabels("label!", img.Spec.Config.Labels):
 			continue
 		}
@@ -153,6 +135,33 @@ func (e *Engine) ImageList(_ context.Context, opts ImageListOptions) ([]image.Su
 		list = append(list, summary)
 	}
 	return list, nil
+}
+
+// createdBetween are the times that images must be created before and after, as the filters before, until and since say; zero
+// for any.
+func (e *Engine) createdBetween(f Filters) (before, since time.Time, err error) {
+	if before, err = f.until(); err != nil {
+		return before, since, err
+	}
+	for v := range f["before"] {
+		img, err := e.cfg.Images.Resolve(v)
+		if err != nil {
+			return before, since, err
+		}
+		if t := img.Created(); before.IsZero() || t.Before(before) {
+			before = t
+		}
+	}
+	for v := range f["since"] {
+		img, err := e.cfg.Images.Resolve(v)
+		if err != nil {
+			return before, since, err
+		}
+		if t := img.Created(); t.After(since) {
+			since = t
+		}
+	}
+	return before, since, nil
 }
 
 func sharedLayers(images []*imagestore.Image) map[digest.Digest]int {
@@ -212,9 +221,9 @@ type ImageInspection struct {
 	DockerVersion string
 }
 
-// ImageInspect describes an image. Errors: errdefs.ErrNotFound.
-func (e *Engine) ImageInspect(_ context.Context, ref string) (ImageInspection, error) {
-	img, err := e.cfg.Images.Resolve(ref)
+// ImageInspect describes an image, which must be for the platform, os[/arch[/variant]]; "" is any. Errors: errdefs.ErrNotFound.
+func (e *Engine) ImageInspect(_ context.Context, ref, platform string) (ImageInspection, error) {
+	img, err := e.cfg.Images.ResolveFor(ref, platform)
 	if err != nil {
 		return ImageInspection{}, err
 	}
@@ -224,7 +233,7 @@ func (e *Engine) ImageInspect(_ context.Context, ref string) (ImageInspection, e
 	if n := len(spec.History); comment == "" && n > 0 { // images of today have it in their history only
 		comment = spec.History[n-1].Comment
 	}
-	in := ImageInspection{DockerVersion: img.Version, InspectResponse: image.InspectResponse{
+	in := ImageInspection{Parent: img.Parent.String(), DockerVersion: img.Version, InspectResponse: image.InspectResponse{
 		ID: img.ID.String(), RepoTags: img.RepoTags, RepoDigests: img.RepoDigests, Comment: comment, Author: spec.Author,
 		Architecture: spec.Architecture, Variant: spec.Variant, Os: spec.OS, OsVersion: spec.OSVersion, Size: img.Size, Config: &config,
 		Metadata:    image.Metadata{LastTagTime: img.LastTagged},
@@ -240,17 +249,32 @@ func (e *Engine) ImageInspect(_ context.Context, ref string) (ImageInspection, e
 	return in, nil
 }
 
-// ImageHistory lists the steps in which an image was made, the newest first. Errors: errdefs.ErrNotFound.
-func (e *Engine) ImageHistory(_ context.Context, ref string) ([]image.HistoryResponseItem, error) {
-	img, err := e.cfg.Images.Resolve(ref)
+// ImageHistory lists the steps in which an image was made, the newest first; the image must be for the platform. Errors:
+// errdefs.ErrNotFound.
+func (e *Engine) ImageHistory(_ context.Context, ref, platform string) ([]image.HistoryResponseItem, error) {
+	img, err := e.cfg.Images.ResolveFor(ref, platform)
 	if err != nil {
 		return nil, err
 	}
 	list := []image.HistoryResponseItem{}
 	for _, h := range img.History() {
-		list = append(list, image.HistoryResponseItem{
-			ID: h.ID, Created: h.Created.Unix(), CreatedBy: h.CreatedBy, Comment: h.Comment, Size: h.Size, Tags: h.Tags,
-		})
+		item := image.HistoryResponseItem{ID: "<missing>", CreatedBy: h.CreatedBy, Comment: h.Comment, Size: h.Size}
+		if !h.Created.IsZero() {
+			item.Created = h.Created.Unix()
+		}
+		list = append(list, item)
+	}
+	for i := range list { // the images that it was made on top of here are known
+		list[i].ID = img.ID.String()
+		if len(img.RepoTags) > 0 {
+			list[i].Tags = img.RepoTags
+		}
+		if img.Parent == "" {
+			break
+		}
+		if img, err = e.cfg.Images.Resolve(img.Parent.String()); err != nil {
+			break
+		}
 	}
 	return list, nil
 }
@@ -276,18 +300,19 @@ func (e *Engine) ImageTag(ctx context.Context, ref, repo, tag string) error {
 
 // ImageRemoveOptions of [Engine.ImageRemove].
 type ImageRemoveOptions struct {
-	Force   bool
-	NoPrune bool // no effect: there are no untagged parents here that could stay
+	Force    bool
+	NoPrune  bool   // keep the nameless images that it was made on top of
+	Platform string // os[/arch[/variant]] that the image must be for; "" is any
 }
 
 // ImageRemove removes a name of an image, and with its last name the image. Errors: errdefs.ErrNotFound, ErrConflict if
 // a container has it.
 func (e *Engine) ImageRemove(ctx context.Context, ref string, opts ImageRemoveOptions) ([]image.DeleteResponse, error) {
-	img, err := e.cfg.Images.Resolve(ref)
+	img, err := e.cfg.Images.ResolveFor(ref, opts.Platform)
 	if err != nil {
 		return nil, err
 	}
-	done, err := e.cfg.Images.Delete(ctx, ref, imagestore.DeleteOptions{Force: opts.Force, Containers: e.users})
+	done, err := e.cfg.Images.Delete(ctx, ref, imagestore.DeleteOptions{Force: opts.Force, KeepParents: opts.NoPrune, Containers: e.users})
 	if err != nil {
 		return nil, err
 	}

@@ -263,7 +263,7 @@ func (e *Engine) handOver(ctx context.Context, c *container, d *definition, spec
 		return fmt.Errorf("open the container's files at %s: %w", to.backend.Name(), err)
 	}
 	if !spec.GetReadOnly() { // else nobody can have changed anything
-		changes, err := cell.Delta(ctx, c.id, "", false)
+		changes, err := cell.Delta(ctx, &agentpb.DeltaRequest{Container: c.id})
 		if err != nil {
 			return fmt.Errorf("read the container's changes: %w", err)
 		}

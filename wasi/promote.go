@@ -292,7 +292,7 @@ func (c *container) fetch(ctx context.Context, t *twin, conflict func(name strin
 		if at == "/" {
 			mounted = ""
 		}
-		tar, err := t.client.Delta(ctx, c.spec.GetId(), mounted, false)
+		tar, err := t.client.Delta(ctx, &agentpb.DeltaRequest{Container: c.spec.GetId(), Path: mounted})
 		if err != nil {
 			return fmt.Errorf("fetch what native programs changed in %s: %w", at, err)
 		}
@@ -306,8 +306,8 @@ func (c *container) fetch(ctx context.Context, t *twin, conflict func(name strin
 }
 
 // Delta writes what has changed in a container's files since the image, as the tar of an OCI layer.
-func (c *Cell) Delta(_ context.Context, id, at string, _ bool, w io.Writer) error {
-	found, err := c.container(id)
+func (c *Cell) Delta(_ context.Context, r *agentpb.DeltaRequest, w io.Writer) error {
+	found, err := c.container(r.GetContainer())
 	if err != nil {
 		return err
 	}
@@ -317,10 +317,10 @@ func (c *Cell) Delta(_ context.Context, id, at string, _ bool, w io.Writer) erro
 	}
 	defer release()
 	switch {
-	case at != "":
+	case r.GetPath() != "":
 		return errdefs.ErrNotImplemented.WithMessage("what is mounted in the sandbox is on this machine: its changes are not asked for")
 	case found.overlay.Moved():
-		return errdefs.ErrFailedPrecondition.WithMessage("the files of container " + id + " are with its twin")
+		return errdefs.ErrFailedPrecondition.WithMessage("the files of container " + r.GetContainer() + " are with its twin")
 	}
 	_, _, err = found.overlay.Delta(w, rootfs.Mark{})
 	return err

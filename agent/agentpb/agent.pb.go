@@ -2651,6 +2651,7 @@ type DeltaRequest struct {
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
 	Forget        bool                   `protobuf:"varint,2,opt,name=forget,proto3" json:"forget,omitempty"` // only begin to count from here
 	Path          string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`      // of a mount, whose files are meant instead of the root's; names are relative to it
+	Whole         bool                   `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"`   // of the root, all that differs from the image; what counts as sent stays as it is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2704,6 +2705,13 @@ func (x *DeltaRequest) GetPath() string {
 		return x.Path
 	}
 	return ""
+}
+
+func (x *DeltaRequest) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
 }
 
 type NetworkData struct {
@@ -3883,11 +3891,12 @@ const file_agent_proto_rawDesc = "" +
 	"\fPromoteReply\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x14\n" +
 	"\x05files\x18\x02 \x01(\x03R\x05files\x12\x1a\n" +
-	"\bduration\x18\x03 \x01(\x03R\bduration\"X\n" +
+	"\bduration\x18\x03 \x01(\x03R\bduration\"n\n" +
 	"\fDeltaRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x16\n" +
 	"\x06forget\x18\x02 \x01(\bR\x06forget\x12\x12\n" +
-	"\x04path\x18\x03 \x01(\tR\x04path\"!\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n" +
+	"\x05whole\x18\x04 \x01(\bR\x05whole\"!\n" +
 	"\vNetworkData\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\"\x11\n" +
 	"\x0fShutdownRequest\"\x0f\n" +

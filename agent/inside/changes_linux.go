@@ -72,27 +72,27 @@ func withParents(each func(tell func(change))) []change {
 
 // Delta writes what has changed since the last Delta, the last layer that was Put, or the first Open, as the tar of an OCI
 // layer. What changes while it is written is in the next one.
-func (h *Host) Delta(ctx context.Context, id, mounted string, forget bool, w io.Writer) error {
-	spec, err := h.check(id)
+func (h *Host) Delta(ctx context.Context, r *agentpb.DeltaRequest, w io.Writer) error {
+	spec, err := h.check(r.GetContainer())
 	if err != nil {
 		return err
 	}
 	h.changing.Lock()
 	defer h.changing.Unlock()
-	if mounted != "" {
-		return h.mountDelta(ctx, spec, mounted, forget, w)
+	if r.GetPath() != "" {
+		return h.mountDelta(ctx, spec, r.GetPath(), r.GetForget(), w)
 	}
 	now, err := snapshot()
 	if err != nil {
 		return err
 	}
-	if forget {
+	if r.GetForget() {
 		h.sent = now
 		return nil
 	}
 	var list []change
 	switch {
-	case h.sent != nil:
+	case h.sent != nil && !r.GetWhole():
 		now.diff(h.sent, "/", true, func(c change) { list = append(list, c) })
 	case h.config.Upper != "":
 		if list, err = h.upperChanges(spec); err != nil {
@@ -105,7 +105,9 @@ func (h *Host) Delta(ctx context.Context, id, mounted string, forget bool, w io.
 	if err := pack(ctx, w, "/", list); err != nil {
 		return fmt.Errorf("send the changes: %w", err)
 	}
-	h.sent = now
+	if !r.GetWhole() {
+		h.sent = now
+	}
 	return nil
 }
 

@@ -46,7 +46,7 @@ func (c *container) get(name string) []byte {
 
 func (c *container) delta() []byte {
 	c.t.Helper()
-	r, err := c.Delta(c.t.Context(), "c", "", false)
+	r, err := c.Delta(c.t.Context(), &agentpb.DeltaRequest{Container: "c"})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func TestDeltasKeepTwoContainersTheSame(t *testing.T) {
 		t.Errorf("sent %q", got)
 	}
 	b.sh("echo >/tmp/forgotten")
-	r, err := b.Delta(t.Context(), "c", "", true)
+	r, err := b.Delta(t.Context(), &agentpb.DeltaRequest{Container: "c", Forget: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func (h *fakeHost) Promote(context.Context, *agentpb.PromoteRequest) (*agentpb.P
 	return nil, errdefs.ErrNotImplemented.WithMessage("the fake has no native programs")
 }
 
-func (h *fakeHost) Delta(context.Context, string, string, bool, io.Writer) error {
+func (h *fakeHost) Delta(context.Context, *agentpb.DeltaRequest, io.Writer) error {
 	return errdefs.ErrNotImplemented.WithMessage("the fake keeps no changes")
 }
 

@@ -18,22 +18,22 @@ const emptyLayer digest.Digest = "sha256:5f70bf18a086007016e948b04aed3b82103a36b
 type Creation struct {
 	Parent digest.Digest // the image that it is made on top of; "" for none
 	Tar    io.Reader     // its own layer, compressed or not
-	// Config makes its configuration. diffIDs are the parent's and that of its own layer, which is left out if it is empty and
-	// there is a parent.
-	Config func(diffIDs []digest.Digest, empty bool) ([]byte, error)
+	// Config makes its configuration. diffIDs are the parent's, which may be nil, and that of its own layer, which is left out if it
+	// is empty and there is a parent.
+	Config func(parent *Image, diffIDs []digest.Digest, empty bool) ([]byte, error)
 	Name   reference.Named // nil for none
 }
 
 // Create makes an image of a layer. Errors: errdefs.ErrNotFound for the parent; a *layer.FormatError for a bad tar.
 func (s *Store) Create(ctx context.Context, c Creation) (*Image, error) {
-	var below []digest.Digest
 	h := s.hold()
 	defer h.release()
+	var parent *Image
+	var below []digest.Digest
 	if c.Parent != "" {
 		s.mu.Lock()
-		parent := s.images[c.Parent]
-		if parent != nil {
-			below = parent.diffIDs()
+		if r := s.images[c.Parent]; r != nil {
+			parent, below = s.snapshot(r), r.diffIDs()
 			h.add(below...)
 		}
 		s.mu.Unlock()
@@ -49,7 +49,7 @@ func (s *Store) Create(ctx context.Context, c Creation) (*Image, error) {
 	if own == emptyLayer && c.Parent != "" {
 		diffIDs, empty = below, true
 	}
-	config, err := c.Config(diffIDs, empty)
+	config, err := c.Config(parent, diffIDs, empty)
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,10 @@ import "time"
 
 // HistoryEntry is one step in the making of an image, as docker history shows it.
 type HistoryEntry struct {
-	ID        string // of the image for the newest step, "<missing>" for others
-	Created   time.Time
+	Created   time.Time // zero where it is not known
 	CreatedBy string
 	Comment   string
-	Size      int64    // bytes of the step's layer, 0 where it made none
-	Tags      []string // of the newest step; nil for others
+	Size      int64 // bytes of the step's layer, 0 where it made none
 }
 
 // History lists the steps, the newest first.
@@ -17,7 +15,7 @@ func (i *Image) History() []HistoryEntry {
 	var entries []HistoryEntry
 	layer := 0
 	for _, h := range i.Spec.History {
-		e := HistoryEntry{ID: "<missing>", CreatedBy: h.CreatedBy, Comment: h.Comment}
+		e := HistoryEntry{CreatedBy: h.CreatedBy, Comment: h.Comment}
 		if h.Created != nil {
 			e.Created = *h.Created
 		}
@@ -26,10 +24,6 @@ func (i *Image) History() []HistoryEntry {
 			layer++
 		}
 		entries = append([]HistoryEntry{e}, entries...)
-	}
-	if len(entries) > 0 {
-		entries[0].ID = i.ID.String()
-		entries[0].Tags = i.RepoTags
 	}
 	return entries
 }

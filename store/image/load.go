@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,40 +14,56 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// LoadOptions of [Store.Load].
-type LoadOptions struct {
-	Platform string         // os[/arch[/variant]] of the images that are wanted; "" for all
-	Quiet    bool           // do not tell how far layers are
-	Progress func(Progress) // what docker load prints, in Progress.Text, and how far layers are
+// Archive is an archive of images, read to its end.
+type Archive struct {
+	store    *Store
+	spool    *spool
+	wants    string            // platform, "" for any
+	platform *ocispec.Platform // the same
+	images   []*archived
 }
 
-// Load brings the images of an archive, compressed or not, as SaveAll or an OCI image layout has them, with the names that they
-// have there. Nothing is loaded of an archive whose lists are wrong; the images before one with a damaged layer stay loaded, as in
-// Docker. Errors: errdefs.ErrInvalidArgument for a bad archive, errdefs.ErrNotFound where it has nothing for the platform.
-func (s *Store) Load(ctx context.Context, archive io.Reader, opts LoadOptions) ([]*Image, error) {
-	l := &load{Store: s, opts: opts, out: &reporter{send: opts.Progress}}
-	if opts.Platform != "" {
-		p, err := parsePlatform(opts.Platform)
+// OpenArchive reads an archive, compressed or not, as SaveAll or an OCI image layout has it, and which of its images are for a
+// platform, os[/arch[/variant]]; "" is for all of them, and of several platforms of one image for this machine's. It must be closed.
+// Errors: errdefs.ErrInvalidArgument for a bad archive, errdefs.ErrNotFound where it has nothing for the platform.
+func (s *Store) OpenArchive(ctx context.Context, r io.Reader, platform string) (*Archive, error) {
+	a := &Archive{store: s, wants: platform}
+	if platform != "" {
+		p, err := parsePlatform(platform)
 		if err != nil {
 			return nil, err
 		}
-		l.platform = &p
+		a.platform = &p
 	}
 	dir, err := s.layers.Scratch()
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	if l.spool, err = spoolArchive(ctx, dir, archive); err != nil {
-		return nil, err
+	if a.spool, err = spoolArchive(ctx, dir, r); err == nil {
+		a.images, err = a.list()
 	}
-	list, err := l.list()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	return a, nil
+}
+
+// Close removes what was read.
+func (a *Archive) Close() error { return os.RemoveAll(a.spool.dir) }
+
+// LoadOptions of [Archive.Load].
+type LoadOptions struct {
+	Quiet    bool           // do not tell how far layers are
+	Progress func(Progress) // what docker load prints, in Progress.Text, and how far layers are
+}
+
+// Load brings the images of the archive, with the names that they have there. The images before one with a damaged layer stay
+// loaded, as in Docker. Errors: errdefs.ErrInvalidArgument.
+func (a *Archive) Load(ctx context.Context, opts LoadOptions) ([]*Image, error) {
+	l := &load{Store: a.store, spool: a.spool, opts: opts, out: &reporter{send: opts.Progress}}
 	var loaded []*Image
-	for _, a := range list {
-		img, err := l.image(ctx, a)
+	for _, one := range a.images {
+		img, err := l.image(ctx, one)
 		if err != nil {
 			return loaded, err
 		}
@@ -59,9 +76,8 @@ func (s *Store) Load(ctx context.Context, archive io.Reader, opts LoadOptions) (
 type load struct {
 	*Store
 	*spool
-	opts     LoadOptions
-	platform *ocispec.Platform
-	out      *reporter
+	opts LoadOptions
+	out  *reporter
 }
 
 // archived is an image of an archive: its configuration, and the names of its layers' entries, lowest first.
@@ -164,7 +180,7 @@ func (l *load) parentOf(a *archived) digest.Digest {
 }
 
 // archived checks what an archive says of an image. nil: it is for another platform than is wanted.
-func (l *load) archived(config []byte, layers []string, parent digest.Digest) (*archived, error) {
+func (a *Archive) archived(config []byte, layers []string, parent digest.Digest) (*archived, error) {
 	r, err := newRecord(stored{Config: config, Parent: parent})
 	if err != nil {
 		return nil, errdefs.ErrInvalidArgument.WithMessage(err.Error())
@@ -174,7 +190,7 @@ func (l *load) archived(config []byte, layers []string, parent digest.Digest) (*
 		return nil, errdefs.ErrInvalidArgument.WithMessage("invalid image JSON, no RootFS key")
 	case !supported(r.spec.OS):
 		return nil, unsupported("cannot load %s image on %s", r.spec.OS, runtime.GOOS)
-	case l.platform != nil && matches(*l.platform, r.spec.Platform) != exactly:
+	case a.platform != nil && matches(*a.platform, r.spec.Platform) != exactly:
 		return nil, nil
 	case len(layers) != len(r.diffIDs()):
 		return nil, errdefs.ErrInvalidArgument.WithMessage(

@@ -16,29 +16,29 @@ import (
 const annotationReference = "vnd.docker.reference.type"
 
 // list reads which images the archive has. What docker save wrote is read as such, though it is an OCI layout too, as in Docker.
-func (l *load) list() (images []*archived, err error) {
+func (a *Archive) list() (images []*archived, err error) {
 	some := false
 	switch {
-	case l.has(archiveManifestName):
-		images, some, err = l.dockerList()
-	case l.has(ocispec.ImageIndexFile):
-		images, some, err = l.ociList()
+	case a.spool.has(archiveManifestName):
+		images, some, err = a.dockerList()
+	case a.spool.has(ocispec.ImageIndexFile):
+		images, some, err = a.ociList()
 	default:
 		text := "the archive has no list of images: neither manifest.json, as docker save writes it, nor index.json of an OCI image layout"
-		if l.has(archiveRepositoriesName) {
+		if a.spool.has(archiveRepositoriesName) {
 			text += "; that of Docker before 1.10 is not supported: load and save it with a newer one"
 		}
 		return nil, errdefs.ErrInvalidArgument.WithMessage(text)
 	}
 	if err == nil && some && len(images) == 0 {
-		wants, _ := wanted(l.opts.Platform)
+		wants, _ := wanted(a.wants)
 		err = errdefs.ErrNotFound.WithMessage("the archive has no image for platform " + formatPlatform(wants[0]))
 	}
 	return images, err
 }
 
-func (l *load) dockerList() (images []*archived, some bool, err error) {
-	data, err := l.read(archiveManifestName, maxManifest)
+func (a *Archive) dockerList() (images []*archived, some bool, err error) {
+	data, err := a.spool.read(archiveManifestName, maxManifest)
 	if err != nil {
 		return nil, false, err
 	}
@@ -50,15 +50,15 @@ func (l *load) dockerList() (images []*archived, some bool, err error) {
 		return nil, false, errdefs.ErrInvalidArgument.WithMessage("invalid manifest, manifest cannot be null (but can be [])")
 	}
 	for _, m := range list {
-		config, err := l.read(m.Config, maxConfig)
+		config, err := a.spool.read(m.Config, maxConfig)
 		if err != nil {
 			return nil, true, err
 		}
-		a, err := l.archived(config, m.Layers, m.Parent)
+		one, err := a.archived(config, m.Layers, m.Parent)
 		if err != nil {
 			return nil, true, err
 		}
-		if a == nil {
+		if one == nil {
 			continue
 		}
 		for _, tag := range m.RepoTags {
@@ -69,15 +69,15 @@ func (l *load) dockerList() (images []*archived, some bool, err error) {
 			if _, ok := named.(reference.NamedTagged); !ok {
 				return nil, true, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("invalid tag %q", tag))
 			}
-			a.names = append(a.names, named)
+			one.names = append(one.names, named)
 		}
-		images = append(images, a)
+		images = append(images, one)
 	}
 	return images, len(list) > 0, nil
 }
 
-func (l *load) ociList() (images []*archived, some bool, err error) {
-	data, err := l.read(ocispec.ImageIndexFile, maxManifest)
+func (a *Archive) ociList() (images []*archived, some bool, err error) {
+	data, err := a.spool.read(ocispec.ImageIndexFile, maxManifest)
 	if err != nil {
 		return nil, false, err
 	}
@@ -85,7 +85,7 @@ func (l *load) ociList() (images []*archived, some bool, err error) {
 	if err := json.Unmarshal(data, &index); err != nil {
 		return nil, false, errdefs.ErrInvalidArgument.WithMessage("index.json of the archive: " + err.Error())
 	}
-	platforms, err := wanted(l.opts.Platform)
+	platforms, err := wanted(a.wants)
 	if err != nil {
 		return nil, false, err
 	}
@@ -97,21 +97,21 @@ func (l *load) ociList() (images []*archived, some bool, err error) {
 		if d.Platform != nil && !slices.ContainsFunc(platforms, func(p ocispec.Platform) bool { return matches(p, *d.Platform) > 0 }) {
 			continue
 		}
-		a, err := l.ociImage(d, platforms, 0)
+		one, err := a.ociImage(d, platforms, 0)
 		if err != nil {
 			return nil, true, err
 		}
-		if a == nil {
+		if one == nil {
 			continue
 		}
 		name := layoutName(d)
-		if i := slices.IndexFunc(images, func(other *archived) bool { return other.id == a.id }); i >= 0 {
-			a = images[i] // an image has an entry for each of its names
+		if i := slices.IndexFunc(images, func(other *archived) bool { return other.id == one.id }); i >= 0 {
+			one = images[i] // an image has an entry for each of its names
 		} else {
-			images = append(images, a)
+			images = append(images, one)
 		}
 		if name != nil {
-			a.names = append(a.names, name)
+			one.names = append(one.names, name)
 		}
 	}
 	return images, some, nil
@@ -137,11 +137,11 @@ func layoutName(d ocispec.Descriptor) reference.Named {
 const maxIndexDepth = 4
 
 // ociImage reads an image of an OCI layout, or the best one of an index. nil: it has none for the platform.
-func (l *load) ociImage(d ocispec.Descriptor, platforms []ocispec.Platform, depth int) (*archived, error) {
+func (a *Archive) ociImage(d ocispec.Descriptor, platforms []ocispec.Platform, depth int) (*archived, error) {
 	bad := func(err error) error {
 		return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("manifest %s of the archive: %v", d.Digest, err))
 	}
-	data, err := l.blob(d.Digest, maxManifest)
+	data, err := a.blob(d.Digest, maxManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -161,13 +161,13 @@ func (l *load) ociImage(d ocispec.Descriptor, platforms []ocispec.Platform, dept
 		if err != nil {
 			return nil, bad(err)
 		}
-		return l.ociImage(chosen, platforms, depth+1)
+		return a.ociImage(chosen, platforms, depth+1)
 	}
 	m, err := parseManifest(mediaType, data)
 	if err != nil {
 		return nil, err
 	}
-	config, err := l.blob(m.Config.Digest, maxConfig)
+	config, err := a.blob(m.Config.Digest, maxConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -175,15 +175,15 @@ func (l *load) ociImage(d ocispec.Descriptor, platforms []ocispec.Platform, dept
 	for i, d := range m.Layers {
 		layers[i] = blobName(d.Digest)
 	}
-	return l.archived(config, layers, "")
+	return a.archived(config, layers, "")
 }
 
 // blob reads a small blob of an OCI layout, and verifies it.
-func (l *load) blob(d digest.Digest, limit int64) ([]byte, error) {
+func (a *Archive) blob(d digest.Digest, limit int64) ([]byte, error) {
 	if err := d.Validate(); err != nil {
 		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("index.json of the archive: %q: %v", d, err))
 	}
-	data, err := l.read(blobName(d), limit)
+	data, err := a.spool.read(blobName(d), limit)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func TestLoad(t *testing.T) {
 	for name, compress := range map[string]func([]byte) []byte{"plain": plain, "gzip": gzipped, "zstd": zstandard} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t, t.TempDir(), nil)
-			text, lines, err := s.load(compress(archive), LoadOptions{})
+			text, lines, err := s.load(compress(archive), "", false)
 			if err != nil || text != "Loaded image: mine:1\nLoaded image: mine:2\n" {
 				t.Fatalf("load: %v, %q", err, text)
 			}
@@ -67,7 +67,7 @@ func TestLoad(t *testing.T) {
 				}
 			}
 			wantLines(t, lines, want...)
-			text, lines, err = s.load(archive, LoadOptions{})
+			text, lines, err = s.load(archive, "", false)
 			if err != nil || text != "Loaded image: mine:1\nLoaded image: mine:2\n" || len(lines) != 0 {
 				t.Errorf("again: %v, %q, %v", err, text, lines)
 			}
@@ -78,7 +78,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, lines, err := s.load(from.save(t, one.ID.String()), LoadOptions{Quiet: true})
+	text, lines, err := s.load(from.save(t, one.ID.String()), "", true)
 	if err != nil || text != "Loaded image ID: "+one.ID.String()+"\n" || len(lines) != 0 {
 		t.Errorf("without a name: %v, %q, %v", err, text, lines)
 	}
@@ -89,7 +89,7 @@ func TestLoad(t *testing.T) {
 	if _, err := s.Tag(t.Context(), one.ID.String(), "mine", "2"); err != nil {
 		t.Fatal(err)
 	}
-	text, _, err = s.load(from.save(t, "mine:2"), LoadOptions{})
+	text, _, err = s.load(from.save(t, "mine:2"), "", false)
 	if want := "The image mine:2 already exists, renaming the old one with ID " + one.ID.String() + " to empty string\nLoaded image: mine:2\n"; err != nil || text != want {
 		t.Errorf("in place of another: %v, %q", err, text)
 	}
@@ -132,7 +132,7 @@ func TestLoadLayout(t *testing.T) {
 	from := source(t)
 	files, index := layoutOf(t, from.save(t, "mine"))
 	s := newStore(t, t.TempDir(), nil)
-	text, _, err := s.load(pack(t, append(files, entry{"index.json", asJSON(t, index)})...), LoadOptions{})
+	text, _, err := s.load(pack(t, append(files, entry{"index.json", asJSON(t, index)})...), "", false)
 	if err != nil || text != "Loaded image: mine:1\nLoaded image: mine:2\n" {
 		t.Errorf("load: %v, %q", err, text)
 	}
@@ -163,10 +163,10 @@ func TestLoadLayout(t *testing.T) {
 		top.Annotations = map[string]string{ocispec.AnnotationRefName: name}
 		all := append(slices.Clone(files), entry{blobName(top.Digest), data}, entry{"index.json", asJSON(t, ocispec.Index{Manifests: []ocispec.Descriptor{top}})})
 		s := newStore(t, t.TempDir(), nil)
-		if text, _, err := s.load(pack(t, all...), LoadOptions{}); err != nil || text != want {
+		if text, _, err := s.load(pack(t, all...), "", false); err != nil || text != want {
 			t.Errorf("%s: %v, %q, want %q", name, err, text, want)
 		}
-		if _, _, err := s.load(pack(t, all...), LoadOptions{Platform: "linux/riscv64"}); !errdefs.IsNotFound(err) || err.Error() != "the archive has no image for platform linux/riscv64" {
+		if _, _, err := s.load(pack(t, all...), "linux/riscv64", false); !errdefs.IsNotFound(err) || err.Error() != "the archive has no image for platform linux/riscv64" {
 			t.Errorf("%s for a platform that is not there: %v", name, err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"a bad name", with(archiveManifestName, fmt.Sprintf(`[{"Config":%q,"RepoTags":["UP:x"],"Layers":[%q,%q]}]`, blobName(one.ID), blobName(layers[0]), blobName(layers[1]))), "must be lowercase"},
 		{"a way out", with(archiveManifestName, `[{"Config":"../../../etc/passwd","Layers":[]}]`), `the archive has no file "../../../etc/passwd"`},
 	} {
-		text, _, err := s.load(c.archive, LoadOptions{})
+		text, _, err := s.load(c.archive, "", false)
 		if err == nil || !strings.Contains(err.Error(), c.want) || text != "" {
 			t.Errorf("%s: %v, %q, want %q", c.what, err, text, c.want)
 		}
@@ -240,7 +240,7 @@ func TestLoadRefuses(t *testing.T) {
 	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	if text, _, err := s.load(whole, LoadOptions{}); err != nil || !strings.HasSuffix(text, "Loaded image: mine:1\n") {
+	if text, _, err := s.load(whole, "", false); err != nil || !strings.HasSuffix(text, "Loaded image: mine:1\n") {
 		t.Errorf("the good one: %v, %q", err, text)
 	}
 }
@@ -266,7 +266,12 @@ func TestLoadLinks(t *testing.T) {
 	}
 	defer f.Close()
 	s := newStore(t, t.TempDir(), nil)
-	loaded, err := s.Load(t.Context(), f, LoadOptions{})
+	a, err := s.OpenArchive(t.Context(), f, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	loaded, err := a.Load(t.Context(), LoadOptions{})
 	if err != nil || len(loaded) != 1 || loaded[0].ID != one.ID || !slices.Equal(loaded[0].RepoTags, []string{"old:1"}) {
 		t.Errorf("load: %+v, %v", loaded, err)
 	}

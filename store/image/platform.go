@@ -22,6 +22,15 @@ var (
 	architectures = []string{"386", "amd64", "arm", "arm64", "loong64", "mips", "mipsle", "mips64", "mips64le", "ppc64", "ppc64le", "riscv64", "s390x", "wasm"}
 )
 
+// ParsePlatform reads os[/arch[/variant]] or a lone architecture; "" is linux on this machine's processor. Errors:
+// errdefs.ErrInvalidArgument.
+func ParsePlatform(s string) (ocispec.Platform, error) {
+	if s == "" {
+		return normalise(ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH}), nil
+	}
+	return parsePlatform(s)
+}
+
 // parsePlatform reads os[/arch[/variant]] or a lone architecture, in Docker's spellings ("x86_64", "aarch64", "armhf").
 // Errors: errdefs.ErrInvalidArgument.
 func parsePlatform(s string) (ocispec.Platform, error) {
@@ -114,11 +123,12 @@ func wanted(requested string) ([]ocispec.Platform, error) {
 		p, err := parsePlatform(requested)
 		return []ocispec.Platform{p}, err
 	}
+	here, err := ParsePlatform("")
 	return []ocispec.Platform{
-		normalise(ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH}),
+		here,
 		{OS: "wasip1", Architecture: "wasm"},
 		{OS: "wasi", Architecture: "wasm"},
-	}, nil
+	}, err
 }
 
 // formatPlatform is os/arch[/variant].

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -64,15 +65,18 @@ func (s *testStore) save(t *testing.T, names ...string) []byte {
 }
 
 // load returns what docker load prints, and the lines of progress of layers each once.
-func (s *testStore) load(archive []byte, opts LoadOptions) (text string, lines []string, err error) {
-	opts.Progress = func(p Progress) {
+func (s *testStore) load(archive []byte, platform string, quiet bool) (text string, lines []string, err error) {
+	a, err := s.OpenArchive(context.Background(), bytes.NewReader(archive), platform)
+	if err != nil {
+		return "", nil, err
+	}
+	_, err = a.Load(context.Background(), LoadOptions{Quiet: quiet, Progress: func(p Progress) {
 		text += p.Text
 		if line := p.ID + ": " + p.Status; p.Text == "" && !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
-	}
-	_, err = s.Load(context.Background(), bytes.NewReader(archive), opts)
-	return text, lines, err
+	}})
+	return text, lines, errors.Join(err, a.Close())
 }
 
 // TestSave reads what is saved with another implementation, as Docker's archive and as an OCI layout.

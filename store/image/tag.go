@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/sockerless/sockerless/store/state"
 )
@@ -38,6 +39,9 @@ func parseTarget(repo, tag string) (reference.Named, error) {
 	}
 	if _, ok := named.(reference.Digested); ok {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("refusing to create a tag with a digest reference")
+	}
+	if reference.FamiliarName(named) == digest.Canonical.String() {
+		return nil, errdefs.ErrInvalidArgument.WithMessage("refusing to create an ambiguous tag using digest algorithm as name")
 	}
 	if tag == "" {
 		return reference.TagNameOnly(named), nil

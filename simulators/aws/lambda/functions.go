@@ -268,7 +268,7 @@ func (l *Lambda) deploy(f *function) (*deployment, error) {
 	if err := l.config.Machine.ImagePull(l.ctx, runtime.PullOptions{Reference: f.Resolved, Auth: &registry.AuthConfig{Username: name, Password: password}}); err != nil {
 		return nil, err
 	}
-	found, err := l.config.Machine.ImageInspect(l.ctx, f.Resolved)
+	found, err := l.config.Machine.ImageInspect(l.ctx, f.Resolved, "")
 	if err != nil {
 		return nil, err
 	}
