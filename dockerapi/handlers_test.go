@@ -139,7 +139,16 @@ func TestBadRequests(t *testing.T) {
 		{"GET /events?since=2&until=1", "", "", 400, "`since` time (2) cannot be after `until` time (1)"},
 		{"POST /images/create?fromImage=UPPER&tag=x", "", "", 400, "invalid reference format: repository name (library/UPPER) must be lowercase"},
 		{"POST /images/create?fromImage=alpine", "", "", 501, "pulling all tags of alpine is not implemented: name one with tag="},
-		{"POST /images/create?fromSrc=-", "", "", 501, "POST /images/create with fromSrc is not implemented: images cannot be imported, only pulled"},
+		{"POST /images/create", "", "", 400, "fromImage or fromSrc is missing: the name of an image to pull, or where to import one from"},
+		{"POST /images/a/push?tag=x&platform=linux", "", "", 400, "failed to parse platform: invalid character 'l' looking for beginning of value"},
+		{"GET /images/a/get?platform={}", "", "", 400, "both OS and Architecture must be provided"},
+		{"GET /images/get?platform={\"variant\":\"v7\"}", "", "", 400, "optional platform fields provided, but OS and Architecture are missing"},
+		{"POST /images/load?platform=x&platform=y", "", "", 400, "multiple platform parameters not supported"},
+		{"POST /images/UP/push?tag=x", "", "", 400, "invalid reference format: repository name (library/UP) must be lowercase"},
+		{"GET /images/search?term=x&limit=-1", "", "", 400, "invalid limit specified: it is negative"},
+		{"DELETE /images/a?platforms={}&platforms={}", "", "", 400, "multiple platforms are not supported"},
+		{"GET /images/a/json?manifests=1&platform={\"os\":\"linux\",\"architecture\":\"arm\"}", "", "", 400, "conflicting options: manifests and platform options cannot both be set"},
+		{"POST /commit?container=c", "{}", "text/plain", 400, "unsupported Content-Type header (text/plain): must be 'application/json'"},
 	} {
 		var headers []string
 		if test.contentType != "" {

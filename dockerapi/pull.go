@@ -23,6 +23,9 @@ func createImage(c *call) error {
 	if c.value("fromImage") != "" {
 		return pullImage(c)
 	}
+	if c.value("fromSrc") == "" {
+		return invalid("fromImage or fromSrc is missing: the name of an image to pull, or where to import one from")
+	}
 	return importImage(c)
 }
 

@@ -39,11 +39,11 @@ func routes() []route {
 		{method: "DELETE", path: "/images/{name}", serve: removeImage},
 		{method: "GET", path: "/distribution/{name}/json", since: 30, serve: inspectDistribution},
 		{method: "POST", path: "/commit", serve: commitContainer},
-		{method: "POST", path: "/build", reason: "images cannot be built"},
+		{method: "POST", path: "/build", reason: noBuild},
 		{method: "POST", path: "/build/prune", since: 31, serve: pruneBuildCache},
-		{method: "POST", path: "/build/cancel", since: 31, reason: "images cannot be built"},
-		{method: "POST", path: "/session", since: 31, reason: "there is no BuildKit here: images cannot be built"},
-		{method: "POST", path: "/grpc", since: 38, reason: "there is no BuildKit here: images cannot be built"},
+		{method: "POST", path: "/build/cancel", since: 31, reason: noBuild},
+		{method: "POST", path: "/session", since: 31, reason: noBuild},
+		{method: "POST", path: "/grpc", since: 38, reason: noBuild},
 
 		// Containers
 		{method: "GET", path: "/containers/json", serve: listContainers},
@@ -151,6 +151,8 @@ func routes() []route {
 
 const (
 	noPlugins = "there are no plugins"
+	noBuild   = "there is no BuildKit here, so images cannot be built; build on another engine and bring the image by docker save and docker load or " +
+		"by a registry, or make it here of a container, by docker commit"
 )
 
 // notImplemented answers 501 and says what is missing.

@@ -11,7 +11,7 @@ import (
 
 // sameScripts are those that a real dockerd must pass too: what they want is what Docker does. The others are about our
 // own server: its end, its configuration, its embedded image, its registry errors.
-var sameScripts = []string{"run", "detached", "exec", "cp", "list", "mounts", "tty", "images", "saveload", "commit", "import", "push"}
+var sameScripts = []string{"run", "detached", "exec", "cp", "list", "mounts", "tty", "images", "saveload", "commit", "import", "push", "events"}
 
 // runScript runs a script against a server that is not its own, and removes its containers.
 func runScript(t *testing.T, host, script string) {

@@ -321,9 +321,11 @@ func (e *Engine) ImageRemove(ctx context.Context, ref string, opts ImageRemoveOp
 		list = append(list, image.DeleteResponse{Untagged: d.Untagged, Deleted: d.Deleted.String()})
 		switch {
 		case d.Untagged != "":
-			e.imageEvent(events.ActionUnTag, d.Image.String(), d.Image.String(), img)
+			if d.Image != "" {
+				e.imageEvent(events.ActionUnTag, d.Image.String(), d.Image.String(), img)
+			}
 		case d.Image != "":
-			e.imageEvent(events.ActionDelete, d.Image.String(), d.Image.String(), img)
+			e.imageEvent(events.ActionDelete, d.Image.String(), d.Image.String(), nil) // its labels are gone with it
 		}
 	}
 	return list, nil

@@ -51,8 +51,7 @@ func (e *Engine) ImageSearch(ctx context.Context, opts SearchOptions) ([]registr
 		if opts.Filters.has("is-official") && r.IsOfficial != official || r.StarCount < stars {
 			continue
 		}
-		r.IsAutomated = false
-		results = append(results, r)
+		results = append(results, registry.SearchResult{Name: r.Name, Description: r.Description, IsOfficial: r.IsOfficial, StarCount: r.StarCount})
 	}
 	return results, nil
 }

@@ -326,6 +326,22 @@ func TestDeltasKeepTwoContainersTheSame(t *testing.T) {
 	if got := names(t, b.delta()); !slices.Equal(got, []string{"tmp/mine"}) {
 		t.Errorf("sent %q", got)
 	}
+	// All that differs from the image does not count as sent.
+	b.sh("echo >/tmp/later")
+	whole, err := b.Delta(t.Context(), &agentpb.DeltaRequest{Container: "c", Whole: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(whole)
+	if err = errors.Join(err, whole.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, all); !slices.Contains(got, "tmp/mine") || !slices.Contains(got, "tmp/theirs") || !slices.Contains(got, "tmp/later") {
+		t.Errorf("the whole is %q", got)
+	}
+	if got := names(t, b.delta()); !slices.Equal(got, []string{"tmp/", "tmp/later"}) {
+		t.Errorf("after the whole, sent %q", got)
+	}
 	b.sh("echo >/tmp/forgotten")
 	r, err := b.Delta(t.Context(), &agentpb.DeltaRequest{Container: "c", Forget: true})
 	if err != nil {

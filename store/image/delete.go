@@ -33,7 +33,9 @@ type DeleteOptions struct {
 type Deletion struct {
 	Untagged string        // a familiar name
 	Deleted  digest.Digest // an image's id, or the chain id of a layer
-	Image    digest.Digest // the image that it was about, for events; empty for a layer
+	// Image is what it was about, for events; empty for a layer, and for a digest that went with its repository's last tag, of which
+	// dockerd tells no event.
+	Image digest.Digest
 }
 
 // Delete removes a name, and the image with its unused layers when it was the last one; or an image by its id. The
@@ -114,6 +116,7 @@ func (d *deletion) byName(ref string) error {
 		for _, other := range append([]reference.Named(nil), d.refs...) {
 			if other.Name() == named.Name() {
 				d.remove(other)
+				d.done[len(d.done)-1].Image = ""
 			}
 		}
 	}
