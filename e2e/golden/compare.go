@@ -58,6 +58,7 @@ func Explanations() []Explained {
 		{"*-inspect*", "body.HostConfig.CgroupnsMode", "no control groups; dockerd's depends on the host's version of them"},
 		{"*-inspect*", "body.*Path", "no files on the host stand behind a container's own, and logs are kept in another form"},
 		{"*-container-list*", "body*.SizeRw", "dockerd leaves out a size of 0"},
+		{"025-*", "body.message", "what a name server says depends on the machine"},
 		{"032-*", "body.Warnings", "what is asked for and not served is said in a warning"},
 		{"053-*", "body", "standard output and error are two pipes: their order is not defined"},
 		{"054-*", "body", "as above: the last line may be of either"},
