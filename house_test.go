@@ -69,6 +69,8 @@ var onlyIn = map[string]struct{ rooms, reason string }{
 	"github.com/aws":                         {"simulators/aws offload/aws offload/ecs offload/lambda", "SDKs of clouds cost each process that has them memory and time: they are in sockerless-cloud alone"},
 	"gvisor.dev/gvisor":                      {"agent/netstack", "the userspace network can be replaced in one place"},
 	"github.com/hashicorp/yamux":             {"agent", "connections over one are the transports'"},
+	"github.com/go-git":                      {"builtins", "repositories are a matter of one command"},
+	"github.com/itchyny/gojq":                {"builtins", "jq is one command"},
 	"google.golang.org/grpc":                 {"agent", "the protocol's wire is the agent package's"},
 }
 

@@ -59,6 +59,7 @@ var commands = map[string]command{
 	"free":        {run: free},
 	"gawk":        {run: awk},
 	"getent":      {run: getent},
+	"git":         {run: gitCommand, yields: true, differs: "over go-git: init clone add rm mv commit status log show diff rev-parse rev-list describe config remote branch tag checkout switch restore reset clean fetch pull push submodule merge merge-base ls-files ls-tree ls-remote cat-file hash-object show-ref for-each-ref symbolic-ref update-ref, over file, http and https; merges only as fast-forwards; no ssh, no filters (LFS), no signatures; diffs are placed as GNU diff does"},
 	"grep":        {run: grep},
 	"groups":      {run: groups},
 	"gunzip":      {run: gunzip},

@@ -60,8 +60,8 @@ func (j *jqReader) skip() (byte, error) {
 // next reads a value; io.EOF says that there is none.
 func (j *jqReader) next() (any, error) {
 	c, err := j.skip()
-	if c == 0xef && err == nil && j.line == 0 && j.column == 1 {
-		if mark, err := j.r.Peek(2); err == nil && string(mark) == "\xbb\xbf" {
+	if err == nil && c == 0xef && j.line == 0 && j.column == 1 {
+		if mark, _ := j.r.Peek(2); string(mark) == "\xbb\xbf" {
 			_, _ = j.r.Discard(2)
 			c, err = j.skip()
 		}
@@ -231,33 +231,41 @@ func (j *jqReader) text() (string, error) {
 			b = append(b, c)
 			continue
 		}
-		if c, err = j.byte(); err != nil {
+		escaped, err := j.byte()
+		if err != nil {
 			return "", err
+		}
+		if c = escaped; c == 'u' {
+			r, err := j.unicode()
+			if err != nil {
+				return "", err
+			}
+			b = utf8.AppendRune(b, r)
+			continue
 		}
 		if at := strings.IndexByte(`"\/bfnrt`, c); at >= 0 {
 			b = append(b, "\"\\/\b\f\n\r\t"[at])
 			continue
 		}
-		if c != 'u' {
-			return "", j.fail("Invalid escape")
-		}
-		r, err := j.hex()
-		if err != nil {
-			return "", err
-		}
-		if utf16.IsSurrogate(r) {
-			low := rune(-1)
-			if next, err := j.r.Peek(2); err == nil && string(next) == `\u` {
-				_, _ = j.r.Discard(2)
-				j.column += 2
-				if low, err = j.hex(); err != nil {
-					return "", err
-				}
-			}
-			r = utf16.DecodeRune(r, low)
-		}
-		b = utf8.AppendRune(b, r)
+		return "", j.fail("Invalid escape")
 	}
+}
+
+// unicode reads what follows \u, the second half of a pair too.
+func (j *jqReader) unicode() (rune, error) {
+	r, err := j.hex()
+	if err != nil || !utf16.IsSurrogate(r) {
+		return r, err
+	}
+	low := rune(-1)
+	if next, err := j.r.Peek(2); err == nil && string(next) == `\u` {
+		_, _ = j.r.Discard(2)
+		j.column += 2
+		if low, err = j.hex(); err != nil {
+			return 0, err
+		}
+	}
+	return utf16.DecodeRune(r, low), nil
 }
 
 func (j *jqReader) hex() (rune, error) {

@@ -15,6 +15,7 @@ type usage struct {
 	prefixed  bool   // the hint at --help has the command's name before it (diffutils)
 	positions bool   // operands are among the options too, without a name: where they stand matters (tar -C)
 	options   []string
+	anyLacks  bool     // every option that is not known may be one of the original
 	lacks     []string // options of the original that are not there: an error of their own, status 2
 	// Each element of options and lacks declares one option: its names separated by blanks, single letters are short ones. A last
 	// character "=" says that a value is required, "?" that a long name may have one after "=" (a short one attached).
@@ -98,6 +99,9 @@ func (p *Process) parseArgs(u usage, args []string) (opts []option, operands []s
 			if has && strings.HasPrefix(problem, "unrecognized") {
 				problem = "unrecognized option '" + arg + "'"
 			}
+			if problem != "" && u.anyLacks {
+				return nil, nil, p.lacking("--" + name), true
+			}
 			if problem != "" {
 				return fail("%s", problem)
 			}
@@ -123,6 +127,9 @@ func (p *Process) parseArgs(u usage, args []string) (opts []option, operands []s
 		case len(arg) > 1 && arg[0] == '-':
 			for j := 1; j < len(arg); j++ {
 				d, ok := findShort(decls, arg[j:j+1])
+				if !ok && u.anyLacks {
+					return nil, nil, p.lacking(arg[:1] + arg[j:j+1]), true
+				}
 				if !ok {
 					return fail("invalid option -- '%c'", arg[j])
 				}
