@@ -254,7 +254,7 @@ type upper struct {
 // dir reads a directory of the upper one, and tells whether anything in it has changed. merged is whether the image's
 // directory is seen below it.
 func (u *upper) dir(fd int, dir string, merged bool) (changed bool, err error) {
-	names, err := readDir(fd, dir == "/")
+	names, err := readDir(fd, dir)
 	if err != nil {
 		return false, err
 	}
@@ -296,7 +296,7 @@ func (u *upper) missing(names []string, fd int, dir string) (bool, error) {
 		return false, err
 	}
 	defer unix.Close(below)
-	was, err := readDir(below, dir == "/")
+	was, err := readDir(below, dir)
 	if err != nil {
 		return false, err
 	}

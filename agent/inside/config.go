@@ -44,7 +44,18 @@ type Config struct {
 	MakeDevice bool
 	// Withhold are capabilities of the agent that the container's processes do not get: NET_ADMIN.
 	Withhold []string
-	Log      *slog.Logger
+	// Admitted is told when a server has let an agent in that dials back, and Refused when it ends because none does. Nil is nobody.
+	Admitted, Refused func()
+	Log               *slog.Logger
+
+	unwanted chan struct{} // closed when no server lets it in
+}
+
+// endBy makes the deadline no later than at.
+func (c *Config) endBy(at time.Time) {
+	if c.Deadline.IsZero() || at.Before(c.Deadline) {
+		c.Deadline = at
+	}
 }
 
 // Command is the command sockerless-agent: it serves with the settings of args until it is done.
@@ -53,10 +64,18 @@ func Command(ctx context.Context, args []string, build string, stderr io.Writer)
 	if err != nil {
 		return err
 	}
-	if len(args) == 2 && args[0] == "connect" {
+	switch {
+	case len(args) == 2 && args[0] == "connect":
 		return connect(ctx, args[1], os.Stdin, os.Stdout)
+	case len(args) == 1 && args[0] == "invoked":
+		return invoked(ctx, build, stderr)
 	}
-	config := Config{Version: build, Log: slog.New(slog.NewTextHandler(stderr, nil))}
+	return serve(ctx, args, build, stderr, secrets, func(*Config) {})
+}
+
+// serve is an agent with the settings of args, changed by what else is known.
+func serve(ctx context.Context, args []string, build string, stderr io.Writer, secrets secrets, change func(*Config)) (err error) {
+	config := Config{Version: build, Log: slog.New(slog.NewTextHandler(stderr, nil)), unwanted: make(chan struct{})}
 	f := flag.NewFlagSet("sockerless-agent", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	var ways ways
@@ -93,8 +112,9 @@ func Command(ctx context.Context, args []string, build string, stderr io.Writer)
 		config.Deadline = time.Unix(*deadline, 0)
 	}
 	if *lasts > 0 {
-		config.Deadline = time.Now().Add(*lasts)
+		config.endBy(time.Now().Add(*lasts))
 	}
+	change(&config)
 	if _, err := os.Stat(config.Upper); err != nil {
 		config.Upper, config.Lower = "", "" // the root is no overlay
 	}
@@ -165,6 +185,11 @@ func watch(ctx context.Context, config Config, server activity, terminated <-cha
 			return "told to"
 		case <-server.Stopped():
 			return "told to by its server"
+		case <-config.unwanted:
+			if config.Refused != nil {
+				config.Refused()
+			}
+			return "no server lets it in"
 		case s := <-terminated:
 			return s.String()
 		case <-lease.C:

@@ -175,11 +175,41 @@ func dialBack(ctx context.Context, url string, s secrets, config Config) (net.Li
 	if s.token == "" {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("dial back to " + url + ": the token is missing: set " + TokenVariable)
 	}
-	reverse := reach.ReverseConfig{URL: url, Token: s.token, Failed: func(err error) { config.Log.Warn("no way to the server", "error", err) }}
+	reverse := reach.ReverseConfig{URL: url, Token: s.token}
+	admission(&reverse, config)
 	if s.ca != "" {
 		reverse.CA = []byte(s.ca)
 	}
 	return reach.Reverse(context.WithoutCancel(ctx), reverse) // it ends when the last bytes are delivered
+}
+
+// refusals is for how long a server may refuse an agent that no server has ever let in: it may be about to expect it.
+const refusals = 10 * time.Second
+
+// admission notes that an agent is let in, or gives up where it is refused from the first. An agent that was let in once comes back
+// whatever it is told: servers are started again.
+func admission(reverse *reach.ReverseConfig, config Config) {
+	admitted := false // all of this is called by one goroutine
+	var refused time.Time
+	reverse.Keep = func(string) {
+		if !admitted && config.Admitted != nil {
+			config.Admitted()
+		}
+		admitted = true
+	}
+	reverse.Failed = func(err error) {
+		config.Log.Warn("no way to the server", "error", err)
+		switch {
+		case admitted || config.unwanted == nil:
+		case !errdefs.IsUnauthorized(err):
+			refused = time.Time{}
+		case refused.IsZero():
+			refused = time.Now()
+		case time.Since(refused) > refusals:
+			admitted = true // so that this is said once
+			close(config.unwanted)
+		}
+	}
 }
 
 // listenTCP takes connections from the server alone that the identity's authority knows.

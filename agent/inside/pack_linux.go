@@ -38,7 +38,7 @@ func (p *packer) tree(at *place, as string) error {
 	if kernels, err := kernelFile(dir); err != nil || kernels {
 		return err
 	}
-	names, err := readDir(dir, at.path == "/")
+	names, err := readDir(dir, at.path)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func snapshotOf(dir string) (*node, error) {
 
 // fill reads the children of an open directory.
 func (n *node) fill(fd int, dir string, mounts map[string]bool) error {
-	names, err := readDir(fd, dir == "/")
+	names, err := readDir(fd, dir)
 	if err != nil {
 		return &fs.PathError{Op: "read", Path: dir, Err: err}
 	}
@@ -107,6 +107,10 @@ func (n *node) fill(fd int, dir string, mounts map[string]bool) error {
 		if child.isDir() {
 			sub, err := at.open(unix.O_RDONLY|unix.O_DIRECTORY, 0)
 			if errors.Is(vanished(err), errVanished) {
+				continue
+			}
+			if errors.Is(err, syscall.EACCES) { // nobody here is who can change what is in it
+				n.put(name, child)
 				continue
 			}
 			if err != nil {

@@ -225,7 +225,7 @@ func credential(who account.Account) *syscall.Credential {
 	own, err := unix.Getgroups()
 	same := unix.Getuid() == int(who.UID) && unix.Getgid() == int(who.GID)
 	// A user name space of one user only has no other groups either, and may not change them.
-	fixed := groupsAreFixed()
+	fixed := groupsAreFixed() || unix.Getuid() != 0 && len(who.Groups) == 0
 	if !fixed {
 		same = same && err == nil && len(own) == len(groups)
 		for i := range groups {

@@ -14,9 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// own is the folder of the agent in the container's root. It is not among the container's files.
-const own = ".sockerless"
-
 // maxLinks is how many symbolic links are followed in one path, as Linux has it.
 const maxLinks = 40
 
@@ -94,7 +91,7 @@ func (w *walker) walk(name string, last linkRule) (*place, error) {
 			}
 			continue
 		}
-		if next == own && len(w.names) == 0 {
+		if isOwn(w.path(""), next) {
 			return nil, syscall.ENOENT
 		}
 		if len(rest) == 0 && last == noFollow {
@@ -219,25 +216,23 @@ func (p *place) child(dir int, name string) *place {
 	return &place{dir: dir, name: name, path: path.Join(p.path, name)}
 }
 
-// readDir gives the names in an open directory, sorted; of the root's without the agent's own.
-func readDir(fd int, root bool) ([]string, error) {
+// readDir gives the names in an open directory, whose path is dir, sorted and without the agent's own.
+func readDir(fd int, dir string) ([]string, error) {
 	// The descriptor stays the caller's.
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	dir := os.NewFile(uintptr(dup), "directory")
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
+	f := os.NewFile(uintptr(dup), "directory")
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // the directory was removed meanwhile
 	}
 	if err != nil {
 		return nil, err
 	}
-	if root {
-		names = slices.DeleteFunc(names, func(name string) bool { return name == own })
-	}
+	names = slices.DeleteFunc(names, func(name string) bool { return isOwn(dir, name) })
 	slices.Sort(names)
 	return names, nil
 }

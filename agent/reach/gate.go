@@ -22,6 +22,8 @@ import (
 // are refused; an agent that was cut off before it could say so comes back with either. That memory is the process's: a
 // token that was used up and has not expired would be taken once more after a restart, until the agent itself is back.
 // Longer than the life of a token after its server went away, an agent is not let in any more.
+//
+// A platform may start an agent twice. The first one that comes is the task's; another one with the same token is refused.
 type Gate struct {
 	tokens    tokens
 	life      time.Duration
@@ -38,11 +40,15 @@ type Gate struct {
 type expected struct {
 	task    string
 	least   uint64 // the number of the first token that is good
+	agent   string // the name of the one that came first: another one has to show a token that was given to it
 	mux     *yamux.Session
 	present chan struct{} // closed while mux is there or the task is forgotten
 	gone    bool          // forgotten
 	agents  map[*yamux.Session]struct{}
 }
+
+// agentHeader is by what agents of one task are told apart.
+const agentHeader = "Sockerless-Agent"
 
 // GateOption changes a setting of a Gate.
 type GateOption func(*Gate)
@@ -178,7 +184,7 @@ func (g *Gate) Dial(ctx context.Context, task string) (net.Conn, error) {
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	c, ok := g.tokens.check(token, time.Now())
-	e := g.enter(c, ok)
+	e := g.enter(c, ok, r.Header.Get(agentHeader))
 	if e == nil {
 		http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
 		return
@@ -199,10 +205,11 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // enter is the task of a token that is good; the gate's work has to be told Done.
-func (g *Gate) enter(c claims, good bool) *expected {
+func (g *Gate) enter(c claims, good bool, agent string) *expected {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e := g.tasks[c.task]; good && e != nil && !g.closed && c.number >= e.least {
+	if e := g.tasks[c.task]; good && e != nil && !g.closed && c.number >= e.least && (e.least > 0 || e.agent == "" || e.agent == agent) {
+		e.agent = agent
 		g.work.Add(1)
 		return e
 	}

@@ -2,6 +2,7 @@ package reach
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -41,6 +42,7 @@ const (
 // reverse is the net.Listener of an agent that dials.
 type reverse struct {
 	config  ReverseConfig
+	name    string // that no other agent has
 	client  *http.Client
 	url     *url.URL
 	cancel  context.CancelFunc
@@ -83,7 +85,7 @@ func Reverse(ctx context.Context, config ReverseConfig) (net.Listener, error) {
 	if config.Keep == nil {
 		config.Keep = func(string) {}
 	}
-	r := &reverse{config: config, url: u, streams: make(chan net.Conn), client: &http.Client{
+	r := &reverse{config: config, name: rand.Text(), url: u, streams: make(chan net.Conn), client: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token is for this server
 	}}
@@ -139,7 +141,7 @@ func (r *reverse) serve() (arrived bool, err error) {
 	dialing, cancel := context.WithTimeout(r.ctx, dialTimeout)
 	defer cancel()
 	socket, response, err := websocket.Dial(dialing, r.url.String(), &websocket.DialOptions{
-		HTTPClient: r.client, HTTPHeader: http.Header{"Authorization": {"Bearer " + r.config.Token}},
+		HTTPClient: r.client, HTTPHeader: http.Header{"Authorization": {"Bearer " + r.config.Token}, agentHeader: {r.name}},
 	})
 	switch {
 	case err == nil:

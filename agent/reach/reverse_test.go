@@ -248,6 +248,29 @@ func TestATokenIsGoodOnce(t *testing.T) {
 	sayAndHear(t, s.dial(t, "task"), "undisturbed")
 }
 
+// TestOneOfTwoAgentsIsLetIn has two agents come with the same token at once, as a platform does that starts one twice: one is let in.
+func TestOneOfTwoAgentsIsLetIn(t *testing.T) {
+	s := newServer(t, nil)
+	token := s.expect(t, "task")
+	kept, refused := make(chan string, 10), make(chan error, 10)
+	for range 2 {
+		l, _ := s.agent(t, reach.ReverseConfig{Token: token, Keep: func(token string) { kept <- token }, Failed: func(err error) {
+			select {
+			case refused <- err:
+			default:
+			}
+		}})
+		echo(t, l)
+	}
+	if err := <-refused; !errdefs.IsUnauthorized(err) {
+		t.Fatalf("the other one: %v", err)
+	}
+	sayAndHear(t, s.dial(t, "task"), "hello")
+	if n := len(kept); n > 1 {
+		t.Fatalf("%d were let in", n)
+	}
+}
+
 func TestATokenIsOfItsTask(t *testing.T) {
 	s := newServer(t, nil)
 	s.expect(t, "one")
