@@ -53,8 +53,8 @@ var mayImport = map[string][]string{
 	"offload":   {"offload", "agent", "runtime", "store"},
 	"bench":     {"bench"},
 
-	// The machine of a simulator is the engine with the backend local.
-	"simulators": {"simulators", "runtime", "offload", "store"},
+	// The machine of a simulator is the engine with the backend local; backendtest has the gate of agents.
+	"simulators": {"simulators", "runtime", "offload", "store", "agent"},
 	"e2e":        {"e2e"},
 }
 
@@ -62,7 +62,7 @@ var mayImport = map[string][]string{
 var onlyIn = map[string]struct{ rooms, reason string }{
 	"github.com/valyala/fasthttp":            {"dockerapi/transport", "handlers must not depend on the HTTP server"},
 	"github.com/dgraph-io/badger":            {"store/state", "the database can be replaced in one place"},
-	"github.com/google/go-containerregistry": {"store bench simulators/internal/registry offload/prepare offload/aws", "images are the store's; bench serves one from a registry of its own"},
+	"github.com/google/go-containerregistry": {"store bench simulators/internal/registry simulators/aws/backendtest offload/prepare offload/aws", "images are the store's; bench serves one from a registry of its own"},
 	"github.com/tetratelabs/wazero":          {"wasi/guest", "the WASM runtime can be replaced in one place"},
 	"mvdan.cc/sh":                            {"wasi/shell wasi/placement", "the shell is known by its Main alone, and placement reads scripts"},
 	"github.com/moby/moby/client":            {"cmd offload/docker", "the server is no client of Docker, but for that backend"},

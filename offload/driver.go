@@ -209,6 +209,12 @@ func taskName(instance, attempt string) string {
 	return "sl-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:18]))
 }
 
+// IsTransient tells whether an error is one that [Transient] has marked.
+func IsTransient(err error) bool {
+	_, ok := asTransient(err)
+	return ok
+}
+
 // asTransient tells whether an error is to be waited out, and for how long at least.
 func asTransient(err error) (after time.Duration, ok bool) {
 	var t *TransientError

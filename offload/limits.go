@@ -39,8 +39,8 @@ func withstands(limits runtime.Limits, t runtime.Task) error {
 	user, _, _ := strings.Cut(t.Security.User, ":")
 	root := user == "" || user == "0" || user == "root"
 	switch {
-	case limits.NoRoot && root:
-		return never("processes cannot be root there: name another user with --user")
+	case limits.User != "" && t.Security.User != limits.User:
+		return never("its processes are user %s there, and no other one: create the container with --user %s", limits.User, limits.User)
 	case limits.NoOtherUsers != "" && !root:
 		return never("it cannot run as user %s: %s", user, limits.NoOtherUsers)
 	case limits.NoRestart && t.Restarts:

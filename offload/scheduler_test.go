@@ -296,6 +296,8 @@ func TestLimitsAndCost(t *testing.T) {
 		{"platform", &counted{limits: runtime.Limits{Platforms: []string{"linux/amd64"}}}, "", runtime.Placement{}, runtime.Task{Image: runtime.Image{Platform: "linux/arm64"}}, 0, "it runs linux/amd64, not linux/arm64"},
 		{"disk", &counted{limits: runtime.Limits{MaxDisk: 10 << 30}}, "", runtime.Placement{Size: runtime.Size{Disk: 40 << 30}}, runtime.Task{}, 0, "it has 10GiB of disk at most, not 40GiB"},
 		{"duration", &counted{limits: runtime.Limits{MaxDuration: 15 * time.Minute}}, "", runtime.Placement{MaxDuration: time.Hour}, runtime.Task{}, 0, "its tasks run for 15m0s at most, not 1h0m0s"},
+		{"another user", &counted{limits: runtime.Limits{User: "993:990"}}, "", runtime.Placement{}, runtime.Task{Security: runtime.Security{User: "993"}}, 0, "create the container with --user 993:990"},
+		{"its own user", &counted{limits: runtime.Limits{User: "993:990"}}, "", runtime.Placement{}, runtime.Task{Security: runtime.Security{User: "993:990"}}, 0, ""},
 		{"its own duration", &counted{limits: runtime.Limits{MaxDuration: 15 * time.Minute}}, "", runtime.Placement{}, runtime.Task{}, 15 * time.Minute, ""},
 		{"money's duration", &counted{price: 0.001}, "", runtime.Placement{MaxCost: 0.5, Size: runtime.Size{CPU: 2}}, runtime.Task{}, 250 * time.Second, ""},
 		{"money under its own duration", &counted{price: 0.001, limits: runtime.Limits{MaxDuration: time.Hour}}, "", runtime.Placement{MaxCost: 0.5}, runtime.Task{}, 500 * time.Second, ""},

@@ -90,7 +90,7 @@ type Limits struct {
 	NoRestart    bool          // a container whose process has ended cannot be started again, its files are gone
 	NoInbound    bool          // nobody can connect to it but through the agent
 	NoBinds      bool          // folders of this machine cannot be mounted
-	NoRoot       bool          // processes cannot be root
+	User         string        // "uid:gid" is the only user that processes can be; "" is any
 	// NoOtherUsers is why processes cannot run as more than one user; "" where they can.
 	NoOtherUsers string
 	// NoNetworks is why a container cannot be in networks that somebody made here; "" where it can.

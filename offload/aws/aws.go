@@ -216,5 +216,33 @@ func (r *Registry) login(ctx context.Context) error {
 	return nil
 }
 
+// Platform is one that tasks run on.
+type Platform struct{ Name, Page string } // "Fargate", and its page in docs/backends: "ecs"
+
+// Never is the error of what a platform does not have, or does not give to a task of ours.
+func (p Platform) Never(what string) error {
+	return errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s is not to be had on %s: see docs/backends/%s.md", what, p.Name, p.Page))
+}
+
+// Possible refuses what none of the platforms has: nothing is left out in silence.
+func (p Platform) Possible(t runtime.Task) error {
+	s := t.Security
+	switch {
+	case s.Privileged:
+		return p.Never("--privileged")
+	case len(s.CapAdd) > 0:
+		return p.Never("--cap-add")
+	case len(s.CapDrop) > 0:
+		return p.Never("--cap-drop")
+	case s.NoNewPrivileges, s.Unconfined, s.SeccompProfile != "":
+		return p.Never("--security-opt")
+	case len(s.Ulimits) > 0:
+		return p.Never("--ulimit")
+	case t.HostNetwork:
+		return p.Never("--network host")
+	}
+	return nil
+}
+
 // Name is the last part of an ARN.
 func Name(arn string) string { return path.Base(arn) }

@@ -68,10 +68,7 @@ func (d *Driver) container(s offload.Spec, program offload.AgentProgram, volume 
 	} else {
 		args = append(args, "--sessions", agentSocket)
 	}
-	args = append(args, "--container", c.GetId(), "--directory", stateDir, "--lease", s.Agent.Lease.String(), "--id", s.Agent.ID)
-	if s.Agent.MaxDuration > 0 {
-		args = append(args, "--max-duration", s.Agent.MaxDuration.String())
-	}
+	args = append(append(args, "--directory", stateDir), s.Flags()...)
 	needs := agentCaps
 	if d.network(host, s.Task) {
 		args = append(args, "--make-device")

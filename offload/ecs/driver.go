@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/containerd/errdefs"
 
-	"github.com/sockerless/sockerless/agent/inside"
 	"github.com/sockerless/sockerless/offload"
 	cloud "github.com/sockerless/sockerless/offload/aws"
 	"github.com/sockerless/sockerless/offload/plugin"
@@ -28,6 +26,8 @@ const spotProvider = "FARGATE_SPOT"
 
 // mostGrace is the longest time between SIGTERM and SIGKILL that Fargate allows, in seconds.
 const mostGrace = 120
+
+var fargate = cloud.Platform{Name: "Fargate", Page: "ecs"}
 
 // Driver runs tasks on ECS.
 type Driver struct {
@@ -104,47 +104,25 @@ func (d *Driver) Run(ctx context.Context, s offload.Spec) (offload.Handle, error
 		return offload.Handle{}, err
 	}
 	handle, err := d.start(ctx, s, definition, d.settings.Spot)
-	if d.settings.Spot && errdefs.IsUnavailable(err) && !isTransient(err) {
+	if d.settings.Spot && errdefs.IsUnavailable(err) && !offload.IsTransient(err) {
 		handle, err = d.start(ctx, s, definition, false) // there is no spot capacity now
 	}
-	if err != nil && !isTransient(err) {
+	if err != nil && !offload.IsTransient(err) {
 		d.forgetDefinitions()
 		d.registry.Forget()
 	}
 	return handle, err
 }
 
-func isTransient(err error) bool {
-	var t *offload.TransientError
-	return errors.As(err, &t)
-}
-
 // possible refuses what a task cannot have on Fargate, or does not get from this driver: nothing is left out in silence.
 func possible(t runtime.Task) error {
-	s := t.Security
-	never := func(what string) error {
-		return errdefs.ErrFailedPrecondition.WithMessage(what + " is not to be had on Fargate: see docs/backends/ecs.md")
-	}
-	switch {
-	case s.Privileged:
-		return never("--privileged")
-	case len(s.CapAdd) > 0:
-		return never("--cap-add")
-	case len(s.CapDrop) > 0:
-		return never("--cap-drop")
-	case s.NoNewPrivileges, s.Unconfined, s.SeccompProfile != "":
-		return never("--security-opt")
-	case len(s.Ulimits) > 0:
-		return never("--ulimit")
-	case t.HostNetwork:
-		return never("--network host")
-	case t.Container.GetReadOnly():
-		return never("--read-only")
+	if t.Container.GetReadOnly() {
+		return fargate.Never("--read-only")
 	}
 	for _, m := range t.Container.GetMounts() {
-		return never("a mount at " + m.GetTarget())
+		return fargate.Never("a mount at " + m.GetTarget())
 	}
-	return nil
+	return fargate.Possible(t)
 }
 
 // token is of an attempt at one kind of capacity: of another kind it is another request.
@@ -167,7 +145,7 @@ func (d *Driver) start(ctx context.Context, s offload.Spec, definition string, s
 		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{
 			Subnets: d.settings.Subnets, SecurityGroups: d.settings.SecurityGroups, AssignPublicIp: public}},
 		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{
-			Name: aws.String(containerName), Command: arguments(s), Environment: environment(s)}}},
+			Name: aws.String(containerName), Command: s.ReverseFlags(), Environment: environment(s)}}},
 	}
 	if spot {
 		in.CapacityProviderStrategy = []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String(spotProvider), Weight: 1}}
@@ -203,20 +181,14 @@ func refusal(f types.Failure) error {
 	return errdefs.ErrFailedPrecondition.WithMessage("run a task: " + why)
 }
 
-// arguments are those of the agent.
-func arguments(s offload.Spec) []string {
-	a := []string{"--reverse", s.Agent.URL, "--container", s.Task.Container.GetId(), "--id", s.Agent.ID, "--lease", s.Agent.Lease.String()}
-	if s.Agent.MaxDuration > 0 {
-		a = append(a, "--max-duration", s.Agent.MaxDuration.String())
-	}
-	return a
-}
-
-// environment are the secrets of the agent, which takes them out of it at once.
+// environment are the secrets of the agent.
 func environment(s offload.Spec) []types.KeyValuePair {
-	return []types.KeyValuePair{
-		{Name: aws.String(inside.TokenVariable), Value: aws.String(s.Agent.Token)}, {Name: aws.String(inside.CAVariable), Value: aws.String(s.Agent.CA)},
+	var pairs []types.KeyValuePair
+	for name, value := range s.ReverseEnvironment() {
+		pairs = append(pairs, types.KeyValuePair{Name: aws.String(name), Value: aws.String(value)})
 	}
+	slices.SortFunc(pairs, func(a, b types.KeyValuePair) int { return strings.Compare(*a.Name, *b.Name) }) // the same request each time
+	return pairs
 }
 
 func (d *Driver) cluster() *string {

@@ -50,7 +50,7 @@ func newEcho(_ context.Context, s plugin.Start, host *plugin.Host) (offload.Driv
 
 func (e *echo) Name() string { return "echo" }
 func (e *echo) Limits() runtime.Limits {
-	return runtime.Limits{MaxDuration: time.Hour, NoRoot: true, Platforms: []string{"linux/amd64"}}
+	return runtime.Limits{MaxDuration: time.Hour, User: "993:990", Platforms: []string{"linux/amd64"}}
 }
 func (e *echo) Price(s runtime.Size) (float64, bool) { return s.CPU / 4, true }
 func (e *echo) Pace() offload.Pace                   { return offload.Pace{Batch: 3} }
@@ -157,7 +157,7 @@ func TestCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Name() != "echo" || !d.Limits().NoRoot || d.Limits().MaxDuration != time.Hour || d.Pace().Batch != 3 {
+	if d.Name() != "echo" || d.Limits().User != "993:990" || d.Limits().MaxDuration != time.Hour || d.Pace().Batch != 3 {
 		t.Errorf("it is %s, %+v, %+v", d.Name(), d.Limits(), d.Pace())
 	}
 	if p, known := d.Price(runtime.Size{CPU: 2}); p != .5 || !known {

@@ -2,6 +2,7 @@ package runtimetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -100,6 +101,9 @@ func (s *Server) Ctx() context.Context {
 func (s *Server) Create(name string, config container.Config, host container.HostConfig) string {
 	s.t.Helper()
 	config.Image = s.image
+	limits := s.backend.Limits() // the scheduler refuses what is not as they want it: see package offload
+	host.ReadonlyRootfs = host.ReadonlyRootfs || limits.ReadOnlyRoot
+	config.User = cmp.Or(config.User, limits.User)
 	created, err := s.ContainerCreate(s.Ctx(), runtime.CreateOptions{Name: name, Config: &config, HostConfig: &host})
 	if err != nil {
 		s.t.Fatalf("create: %v", err)

@@ -209,11 +209,14 @@ func (s *sandbox) attempt(i *invocation, limit <-chan time.Time) (r *result, usa
 			return i.answer, true, ""
 		case <-s.exited:
 			s.mu.Lock()
-			defer s.mu.Unlock()
-			if i.answer != nil {
-				return i.answer, false, ""
+			answer := i.answer
+			s.mu.Unlock()
+			if answer != nil {
+				return answer, false, ""
 			}
 			f := s.exit.failureOf(i.id)
+			s.say("%s", f.Message)
+			s.say("%s", f.Type)
 			return f.result(), false, "\tStatus: error\tError Type: " + f.Type
 		case <-limit:
 			return s.timedOut(i).result(), false, "\tStatus: timeout"
@@ -256,7 +259,7 @@ func (l *Lambda) initialize(d *deployment, i *invocation) (*sandbox, *result) {
 		}
 	}
 	var failed *result
-	for _, limit := range []time.Duration{initLimit, d.timeLimit()} {
+	for again, limit := range []time.Duration{initLimit, d.timeLimit()} {
 		s, err := l.newSandbox(d)
 		if err != nil {
 			return nil, failure{"Runtime.InvalidEntrypoint", "RequestId: " + i.id + " Error: " + err.Error()}.result()
@@ -285,6 +288,10 @@ func (l *Lambda) initialize(d *deployment, i *invocation) (*sandbox, *result) {
 		timer.Stop()
 		s.end()
 		s.say("INIT_REPORT Init Duration: %.2f ms\tPhase: init\tStatus: %s", float64(l.config.Now().Sub(s.began).Microseconds())/1000, kind)
+		if again > 0 {
+			s.say("START RequestId: %s Version: %s", i.id, latest)
+			s.report(i, l.config.Now().Sub(s.began), 0, false, "\tStatus: "+kind)
+		}
 		s.mu.Lock()
 		failed.tail = s.tail[max(len(s.tail)-mostTail, 0):]
 		s.mu.Unlock()
