@@ -166,8 +166,14 @@ func (c offloadConfig) driver(ctx context.Context, b offload.BackendConfig) (off
 			return nil, err
 		}
 		return c.cloud(ctx, b, settings)
+	case "lambda":
+		var settings plugin.Lambda
+		if err := b.Decode(&settings); err != nil {
+			return nil, err
+		}
+		return c.cloud(ctx, b, settings)
 	}
-	return nil, fmt.Errorf("%s:%d: there is no backend of type %q: there are local, docker and ecs", b.File, b.Line, b.Type)
+	return nil, fmt.Errorf("%s:%d: there is no backend of type %q: there are local, docker, ecs and lambda", b.File, b.Line, b.Type)
 }
 
 // cloud starts the driver of a cloud, in the program that has its SDK.

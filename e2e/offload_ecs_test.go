@@ -21,8 +21,8 @@ import (
 	"github.com/sockerless/sockerless/simulators/aws/awstest"
 )
 
-// simulatedAWS runs `sockerless sim aws`, with a cluster, for a server of this test; it returns the settings of a backend there.
-func simulatedAWS(t *testing.T) (settings string, client *ecs.Client) {
+// simulatedAWS runs `sockerless sim aws` for a server of this test.
+func simulatedAWS(t *testing.T) (user aws.Config, endpoint string) {
 	t.Helper()
 	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"} {
 		t.Setenv(name, value)
@@ -66,27 +66,21 @@ func simulatedAWS(t *testing.T) (settings string, client *ecs.Client) {
 			}
 		}
 	})
-	var endpoint string
 	select {
 	case endpoint = <-ready:
 	case <-ended:
 		t.Fatal("the simulator has ended at its start")
 	}
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(endpoint))
+	user, err = config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(endpoint))
 	if err != nil {
 		t.Fatal(err)
 	}
-	client = ecs.NewFromConfig(cfg)
-	if _, err := client.CreateCluster(t.Context(), &ecs.CreateClusterInput{}); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("type: ecs, region: eu-central-1, endpoint: %q, subnets: [%s], public-ip: true, execution-role: %q", endpoint, strings.Join(awstest.Subnets(t, cfg), ", "), awstest.ExecutionRole(t, cfg)), client
+	return user, endpoint
 }
 
-// ecsServer is a server whose containers have that place, and ECS to go to.
-func ecsServer(t *testing.T, place string) (*server, *ecs.Client) {
+// cloudServer is a server whose containers have that place, and one backend to go to, where agents dial back.
+func cloudServer(t *testing.T, place, backend, settings string) *server {
 	t.Helper()
-	settings, client := simulatedAWS(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -95,13 +89,25 @@ func ecsServer(t *testing.T, place string) (*server, *ecs.Client) {
 	if err := l.Close(); err != nil { // the server's from now on
 		t.Fatal(err)
 	}
-	s := offloadServer(t, fmt.Sprintf(`agents: {listen: "127.0.0.1:%s", url: "https://host.docker.internal:%[1]s"}
+	return offloadServer(t, fmt.Sprintf(`agents: {listen: "127.0.0.1:%s", url: "https://host.docker.internal:%[1]s"}
 offload:
   backends:
-    fargate: {%s}
-  default: {place: %s, backends: [fargate]}
-`, port, settings, place))
-	return s, client
+    %s: {%s}
+  default: {place: %s, backends: [%[2]s]}
+`, port, backend, settings, place))
+}
+
+// ecsServer is a server whose containers have that place, and ECS to go to.
+func ecsServer(t *testing.T, place string) (*server, *ecs.Client) {
+	t.Helper()
+	user, endpoint := simulatedAWS(t)
+	client := ecs.NewFromConfig(user)
+	if _, err := client.CreateCluster(t.Context(), &ecs.CreateClusterInput{}); err != nil {
+		t.Fatal(err)
+	}
+	return cloudServer(t, place, "fargate", fmt.Sprintf(
+		"type: ecs, region: eu-central-1, endpoint: %q, subnets: [%s], public-ip: true, execution-role: %q",
+		endpoint, strings.Join(awstest.Subnets(t, user), ", "), awstest.ExecutionRole(t, user))), client
 }
 
 // running are the tasks of the simulator that have not ended.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sockerless/sockerless/offload"
 	"github.com/sockerless/sockerless/offload/ecs"
+	"github.com/sockerless/sockerless/offload/lambda"
 	"github.com/sockerless/sockerless/offload/plugin"
 )
 
@@ -18,6 +19,8 @@ func serveDriver(ctx context.Context) error {
 		switch s.Type {
 		case "ecs":
 			return ecs.New(ctx, s, host)
+		case "lambda":
+			return lambda.New(ctx, s, host)
 		}
 		return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("there is no driver of type %q", s.Type))
 	})
