@@ -83,11 +83,7 @@ func (sh *shell) printf(args []string) int {
 	f := formatter{sh: sh, format: rest[0], args: rest[1:]}
 	f.run()
 	if variable != "" {
-		if base, sub, isElement := splitSubscript(variable); isElement {
-			sh.assignElement(base, sub, string(f.out), false)
-		} else {
-			sh.assign(variable, string(f.out))
-		}
+		sh.assignNamed(variable, string(f.out))
 		return f.status
 	}
 	sh.put(string(f.out))

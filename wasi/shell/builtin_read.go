@@ -233,13 +233,7 @@ func (r *byteReader) giveBack() {
 
 // readInto splits what was read at IFS and assigns the fields.
 func (sh *shell) readInto(names []string, text []byte, escaped []bool, o readOptions) {
-	assign := func(name, value string) {
-		if base, sub, isElement := splitSubscript(name); isElement {
-			sh.assignElement(base, sub, value, false)
-		} else {
-			sh.assign(name, value)
-		}
-	}
+	assign := sh.assignNamed
 	if o.noDelim && o.array == "" {
 		if len(names) == 0 {
 			names = []string{"REPLY"}

@@ -112,6 +112,12 @@ func (b *fieldBuilder) rawParam(text string, quoted bool) {
 		b.add(toggleCase(sh.getOr(m[1], ""), m[2] == "~~"), quoted)
 		return
 	}
+	if m := transformed.FindStringSubmatch(text); m != nil && sh.bash {
+		if _, ok := sh.get(m[1]); !ok {
+			b.add("", quoted) // of a variable that is not set, any transformation is nothing
+			return
+		}
+	}
 	if emptySlice.MatchString(text) {
 		// An offset or a length of blanks is 0; there may be one of each.
 		fixed := emptySlice.ReplaceAllString(text, "${1}0${2}")
@@ -123,6 +129,9 @@ func (b *fieldBuilder) rawParam(text string, quoted bool) {
 	}
 	sh.fail(1, "${%s}: bad substitution", text)
 }
+
+// transformed is ${x@} with no operator, or one that there is not.
+var transformed = regexp.MustCompile(`^([A-Za-z_]\w*)@.?$`)
 
 // toggled is ${x~} and ${x~~}.
 var toggled = regexp.MustCompile(`^([A-Za-z_]\w*)(~~?)$`)

@@ -117,8 +117,7 @@ func (sh *shell) forClause(c *syntax.ForClause) {
 				sh.trace("for " + loop.Name.Value + " in " + strings.Join(sourceWords(loop.Items), " "))
 			}
 			if sh.traps.debug != "" {
-				sh.node = nil
-				sh.commandLine = "for " + loop.Name.Value + " in " + strings.Join(sourceWords(loop.Items), " ")
+				sh.noteText(func() string { return "for " + loop.Name.Value + " in " + strings.Join(sourceWords(loop.Items), " ") })
 				sh.runDebugTrap()
 			}
 			if v := sh.vars.vars[loop.Name.Value]; v != nil && v.attrs&attrNameref != 0 {
@@ -145,8 +144,7 @@ func (sh *shell) cStyleLoop(c *syntax.ForClause, loop *syntax.CStyleLoop) {
 			sh.trace("(( " + sh.arithText(x, false) + " ))")
 		}
 		if sh.traps.debug != "" {
-			sh.node = nil
-			sh.commandLine = "((" + sh.arithText(x, false) + "))"
+			sh.noteText(func() string { return "((" + sh.arithText(x, false) + "))" })
 			sh.runDebugTrap()
 		}
 		sh.arithContext = "((: "
@@ -243,8 +241,7 @@ func (sh *shell) caseClause(c *syntax.CaseClause) {
 		sh.trace("case " + nodeText(c.Word) + " in")
 	}
 	if sh.traps.debug != "" {
-		sh.node = nil
-		sh.commandLine = "case " + nodeText(c.Word) + " in "
+		sh.noteText(func() string { return "case " + nodeText(c.Word) + " in " })
 		sh.runDebugTrap()
 	}
 	word := sh.single(c.Word)
@@ -283,9 +280,8 @@ func (sh *shell) arithCommand(c *syntax.ArithmCmd) {
 	if sh.opts.xtrace {
 		sh.trace("(( " + sh.arithText(c.X, false) + " ))")
 	}
+	sh.noteText(func() string { return "((" + sh.arithText(c.X, false) + "))" })
 	if sh.traps.debug != "" {
-		sh.node = nil
-		sh.commandLine = "((" + sh.arithText(c.X, false) + "))"
 		sh.runDebugTrap()
 	}
 	sh.status = int(truth(sh.arithStatus(c.X, "((: ") == 0))

@@ -66,6 +66,13 @@ func (sh *shell) note(n syntax.Node) {
 	}
 }
 
+// noteText is note for a command whose text is not the one of its node. Only traps see it.
+func (sh *shell) noteText(text func() string) {
+	if sh.trapStatus < 0 && (sh.traps.any || sh.traps.hasExitT || sh.traps.debug != "" || sh.traps.err != "") {
+		sh.node, sh.commandLine = nil, text()
+	}
+}
+
 // callRedirected runs a simple command with redirections or process substitutions, of which there were some already before
 // its words were expanded.
 func (sh *shell) callRedirected(c *syntax.CallExpr, args []string, redirs []*syntax.Redirect, substs int, tail bool) {

@@ -228,6 +228,10 @@ func (sh *shell) optionChanged(name string, on bool) {
 		if on && sh.terminal == nil {
 			sh.terminal = sh.p.Terminal()
 		}
+		if on && sh.terminal == nil && sh.posix() {
+			sh.errorf("set: can't access tty; job control turned off")
+			sh.opts.monitor = false
+		}
 	case "allexport":
 		sh.env = nil
 	case "history":

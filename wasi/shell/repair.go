@@ -128,7 +128,7 @@ var letWord = regexp.MustCompile(`(?:^|[\s;&|({])(let|export|local|readonly|decl
 // emptyGlob is an extended glob without alternatives.
 var emptyGlob = regexp.MustCompile(`^.{0,4}?[@?*+!]\(\)`)
 
-// rewritten gives the raw form of $((…)), ((…)) or ${…}.
+// rewritten gives the raw form of $((…)), $[…], ((…)) or ${…}.
 func rewritten(text string, kind byte) string {
 	switch kind {
 	case '{':
@@ -143,6 +143,8 @@ func rewritten(text string, kind byte) string {
 			return "${" + name + `//\/` + rest + "}"
 		}
 		return "${" + rawParam + hex.EncodeToString([]byte(inner)) + "}"
+	case 'b':
+		return "$((" + rawArith + hex.EncodeToString([]byte(text[2:len(text)-1])) + "))"
 	case 'a', 'A':
 		open := strings.Index(text, "((") + 2
 		inner := text[open : len(text)-2]
@@ -177,7 +179,7 @@ func closesTogether(text string) bool {
 	return false
 }
 
-// opened is a bracket or quote that is open at some place of a text. kind is 'a' for $((, 'A' for ((, '{' for ${, '$' for
+// opened is a bracket or quote that is open at some place of a text. kind is 'a' for $((, 'A' for ((, 'b' for $[, '{' for ${, '$' for
 // $( and its like, else the character itself.
 type opened struct {
 	kind byte
@@ -223,7 +225,7 @@ func (b *brackets) quoted() bool {
 func (b *brackets) step() {
 	rest := b.text[b.at:]
 	top := b.top()
-	arith := top == 'a' || top == 'A' || top == '('
+	arith := top == 'a' || top == 'A' || top == '(' || top == 'b' || top == '['
 	switch {
 	case rest[0] == '\\':
 		b.at = min(b.at+2, len(b.text))
@@ -237,6 +239,12 @@ func (b *brackets) step() {
 		b.push('`', 1)
 	case strings.HasPrefix(rest, "${"):
 		b.push('{', 2)
+	case strings.HasPrefix(rest, "$["):
+		b.push('b', 2)
+	case rest[0] == '[' && (top == 'b' || top == '['):
+		b.push('[', 1)
+	case rest[0] == ']' && (top == 'b' || top == '['):
+		b.pop(1)
 	case strings.HasPrefix(rest, "$((") && closesTogether(rest[2:]):
 		b.push('a', 3)
 	case strings.HasPrefix(rest, "$("):
@@ -285,7 +293,7 @@ func (b *brackets) step() {
 func (s *source) opening(text string, offset int) (_ opened, nested int, ok bool) {
 	b := brackets{text: text, posix: s.posix, nested: -1}
 	end := min(offset+1, len(text))
-	for _, prefix := range []string{"$((", "((", "${"} {
+	for _, prefix := range []string{"$((", "((", "${", "$["} {
 		if strings.HasPrefix(text[offset:], prefix) {
 			end = offset + len(prefix)
 		}
@@ -306,7 +314,7 @@ func (s *source) opening(text string, offset int) (_ opened, nested int, ok bool
 	}
 	for i := len(b.stack) - 1; i >= 0; i-- {
 		switch o := b.stack[i]; o.kind {
-		case 'a', 'A', '{':
+		case 'a', 'A', 'b', '{':
 			return o, b.nested, true
 		case '$', '`':
 			return opened{}, b.nested, false
@@ -321,7 +329,7 @@ func closing(text string, o opened) int {
 	switch o.kind {
 	case 'a':
 		b.push('a', 3)
-	case 'A', '$':
+	case 'A', 'b', '$':
 		b.push(o.kind, 2)
 	default:
 		b.push('{', 2)

@@ -361,7 +361,7 @@ func (sh *shell) followRef(name string) (target, sub string, ok bool) {
 		}
 		base, subscript, isElement := splitSubscript(v.str)
 		if isElement {
-			return base, subscript, true
+			return base, sh.writtenSubscript(base, subscript), true
 		}
 		if v.str == name {
 			return name, "", false

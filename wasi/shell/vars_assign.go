@@ -155,6 +155,15 @@ func (sh *shell) assignElement(name, sub, value string, appending bool) {
 	sh.changed(name)
 }
 
+// assignNamed assigns to a variable or an element that text names, as read and printf -v do.
+func (sh *shell) assignNamed(name, value string) {
+	if base, sub, isElement := splitSubscript(name); isElement {
+		sh.assignElement(base, sh.writtenSubscript(sh.refTarget(base), sub), value, false)
+	} else {
+		sh.assign(name, value)
+	}
+}
+
 // grow counts bytes that arrays take.
 func (sh *shell) grow(name string, n int) {
 	if sh.grown += n; sh.grown > maxVariableBytes {
@@ -284,8 +293,8 @@ func (sh *shell) unsetElement(name, sub string) bool {
 	}
 	i, ok := sh.arrayIndex(name, v, sub)
 	if !ok {
-		sh.errorf("%s: [%s]: bad array subscript", "unset", sub)
-		return true
+		sh.errorf("unset: [%s]: bad array subscript", sub)
+		return false
 	}
 	if v.kind == scalar {
 		if i == 0 {
