@@ -54,6 +54,11 @@ var compat = []change{
 	{52, "GET /info: KernelMemoryTCP", on(func(_ *system.Info, x *extra) { x.add("KernelMemoryTCP", false) })},
 	{52, "POST /auth: IdentityToken when it is empty", on(func(_ *registry.AuthResponse, x *extra) { x.add("IdentityToken", "") })},
 
+	{51, "GET /images/json: Containers is not counted", on(func(list *[]image.Summary, _ *extra) {
+		for i := range *list {
+			(*list)[i].Containers = -1
+		}
+	})},
 	{50, "GET /info: BridgeNf…; no DiscoveredDevices", on(func(v *system.Info, x *extra) {
 		x.add("BridgeNfIptables", false).add("BridgeNfIp6tables", false)
 		v.DiscoveredDevices = nil
@@ -87,6 +92,9 @@ var compat = []change{
 		}
 	})},
 	{46, "GET /info: no Containerd", on(func(v *system.Info, _ *extra) { v.Containerd = nil })},
+	{45, "GET /images/{name}/json: ContainerConfig, empty", on(func(_ *runtime.ImageInspection, x *extra) {
+		x.add("ContainerConfig", container.Config{})
+	})},
 	{45, "GET /containers/{name}/json: Aliases have the short id", on(shortIDAlias)},
 	{44, "GET /images/{name}/json: VirtualSize", on(func(v *runtime.ImageInspection, x *extra) { x.add("VirtualSize", v.Size) })},
 	{44, "GET /images/json: VirtualSize", on(func(list *[]image.Summary, x *extra) {
@@ -99,10 +107,15 @@ var compat = []change{
 			x.at("Images").at(strconv.Itoa(i)).add("VirtualSize", img.Size)
 		}
 	})},
-	{43, "GET /images/json: <none> for an image without a name", on(func(list *[]image.Summary, _ *extra) {
+	{43, "GET /images/json: <none> for an image without a name; no empty lists", on(func(list *[]image.Summary, _ *extra) {
 		for i := range *list {
-			if img := &(*list)[i]; len(img.RepoTags) == 0 && len(img.RepoDigests) == 0 {
+			switch img := &(*list)[i]; {
+			case len(img.RepoTags) == 0 && len(img.RepoDigests) == 0:
 				img.RepoTags, img.RepoDigests = []string{"<none>:<none>"}, []string{"<none>@<none>"}
+			case len(img.RepoTags) == 0:
+				img.RepoTags = nil
+			case len(img.RepoDigests) == 0:
+				img.RepoDigests = nil
 			}
 		}
 	})},

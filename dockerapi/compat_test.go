@@ -72,6 +72,7 @@ func TestFieldsByVersion(t *testing.T) {
 		{inspect, "NetworkSettings.Networks.bridge.IPAddress", "172.25.0.2", 24, 52},
 		{img, "Author", "", 24, 51},
 		{img, "Parent", "", 24, 52},
+		{img, "ContainerConfig.Hostname", "", 24, 44},
 		{img, "VirtualSize", 7.0, 24, 43},
 		{system.Info{ContainerdCommit: system.Commit{ID: "x"}, Containerd: &system.ContainerdInfo{}}, "ContainerdCommit.Expected", "x", 24, 48},
 		{system.Info{}, "KernelMemoryTCP", false, 24, 51},
@@ -127,5 +128,35 @@ func TestFieldsAsRecorded(t *testing.T) {
 	want = strings.Fields("Cmd Entrypoint Env Labels OnBuild User Volumes WorkingDir")
 	if got := slices.Sorted(maps.Keys(config)); !ok || !slices.Equal(got, want) {
 		t.Errorf("an image's Config has %v", got)
+	}
+}
+
+// TestImageListByVersion has what dockerd 28.5 answers to clients of each version.
+func TestImageListByVersion(t *testing.T) {
+	for _, test := range []struct {
+		version version
+		want    string
+	}{
+		{42, `"Containers":-1 "RepoTags":["a:1"] "RepoDigests":null "RepoTags":["<none>:<none>"] "RepoDigests":["<none>@<none>"]`},
+		{43, `"Containers":-1 "RepoTags":["a:1"] "RepoDigests":[] "RepoTags":[] "RepoDigests":[]`},
+		{50, `"Containers":-1 "RepoTags":["a:1"] "RepoDigests":[] "RepoTags":[] "RepoDigests":[]`},
+		{51, `"Containers":3 "RepoTags":["a:1"] "RepoDigests":[] "RepoTags":[] "RepoDigests":[]`},
+	} {
+		list := []image.Summary{{RepoTags: []string{"a:1"}, RepoDigests: []string{}, Containers: 3}, {RepoTags: []string{}, RepoDigests: []string{}}}
+		body, err := encodeFor(test.version, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []map[string]json.RawMessage
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Fatal(err)
+		}
+		text := `"Containers":` + string(got[0]["Containers"])
+		for _, img := range got {
+			text += ` "RepoTags":` + string(img["RepoTags"]) + ` "RepoDigests":` + string(img["RepoDigests"])
+		}
+		if text != test.want {
+			t.Errorf("%s: %s\nwant %s", test.version, text, test.want)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package dockerapi
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 
 	"github.com/moby/moby/api/types/jsonstream"
@@ -48,6 +50,9 @@ func loadImages(c *call) error {
 	return nil
 }
 
+// maxDrain is how much of a tar that is not wanted is read and thrown away.
+const maxDrain = 16 << 20
+
 // importImage serves POST /images/create with fromSrc: docker import.
 func importImage(c *call) error {
 	opts := runtime.ImportOptions{
@@ -61,6 +66,11 @@ func importImage(c *call) error {
 		opts.Tar = c.Body(0)
 		opts.Progress = func(m jsonstream.Message) { done = append(done, m) }
 		if err := c.engine.ImageImport(c.Context(), opts); err != nil {
+			// A client that is still sending would find the connection broken, and never see why.
+			_, drainErr := io.CopyN(io.Discard, opts.Tar, maxDrain)
+			if drainErr != nil && drainErr != io.EOF {
+				return errors.Join(err, drainErr)
+			}
 			return err
 		}
 	}
