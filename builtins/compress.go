@@ -11,10 +11,12 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+	"github.com/ulikunitz/xz/lzma"
 )
 
 // errNoCodec says that a compression is not in this program.
-var errNoCodec = errors.New("this compression is not supported by this implementation (gzip and zstd are; bzip2 can be read)")
+var errNoCodec = errors.New("this compression is not supported by this implementation (gzip, zstd, xz and lzma are; bzip2 can be read)")
 
 // methodOf is the compression that a file's name asks for, "" for none.
 func methodOf(name string) string {
@@ -36,6 +38,10 @@ func compressor(method string, level int, w io.Writer) (io.WriteCloser, error) {
 		return gzip.NewWriterLevel(w, level)
 	case "zstd":
 		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+	case "xz":
+		return xz.NewWriter(w)
+	case "lzma":
+		return lzma.NewWriter(w)
 	}
 	return nil, fmt.Errorf("%s: %w", method, errNoCodec)
 }
@@ -71,6 +77,10 @@ func decompressor(method string, r io.Reader) (io.Reader, error) {
 			return nil, err
 		}
 		return d, nil
+	case "xz":
+		return xz.NewReader(in)
+	case "lzma":
+		return lzma.NewReader(in)
 	}
 	return nil, fmt.Errorf("%s: %w", method, errNoCodec)
 }

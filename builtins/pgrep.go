@@ -12,6 +12,61 @@ var pgrepUsage = usage{
 	options:  []string{"f full", "x exact", "l list-name", "a list-full", "n newest", "o oldest", "u euid=", "P parent=", "c count", "d delimiter=", "i ignore-case", "v inverse", "signal=", "e echo"},
 }
 
+// killall signals the processes with one of the names.
+func killall(p *Process) int {
+	args := p.Args[1:]
+	signal := sigTERM
+	if len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
+		if n, ok := parseSignal(args[0][1:]); ok {
+			signal, args = n, args[1:]
+		}
+	}
+	opts, names, status, done := p.parseArgs(usage{synopsis: "[OPTION]... [-SIGNAL] NAME...", about: "Send a signal to the processes of a name.",
+		options: []string{"s signal=", "q quiet", "l list", "e exact", "v verbose"}, lacks: []string{"I ignore-case", "g process-group", "i interactive", "r regexp", "u user=", "w wait", "y younger-than=", "o older-than=", "n ns=", "Z context="}}, args)
+	if done {
+		return status
+	}
+	quiet := false
+	for _, o := range opts {
+		switch o.name {
+		case "q":
+			quiet = true
+		case "l":
+			return p.listSignals(nil)
+		case "s":
+			n, ok := parseSignal(o.value)
+			if !ok {
+				p.Errorf("%s: unknown signal; killall -l lists signals.", o.value)
+				return 1
+			}
+			signal = n
+		}
+	}
+	if len(names) == 0 {
+		return p.missingOperand(usage{})
+	}
+	for _, name := range names {
+		found := false
+		for _, info := range p.System.Processes() {
+			if info.PID == p.System.PID() || lastElement(info.Args[0]) != name {
+				continue
+			}
+			found = true
+			if err := p.System.Kill(info.PID, signal); err != nil {
+				p.Errorf("%s(%d): %s", name, info.PID, strerror(err))
+				status = 1
+			}
+		}
+		if !found {
+			status = 1
+			if !quiet {
+				p.Errorf("%s: no process found", name)
+			}
+		}
+	}
+	return status
+}
+
 func pgrep(p *Process) int { return findProcesses(p, false) }
 func pkill(p *Process) int { return findProcesses(p, true) }
 

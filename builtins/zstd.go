@@ -30,6 +30,18 @@ func zstdCommand(p *Process) int {
 			"1", "2", "3", "4", "5", "6", "7", "8", "9"}})
 }
 
+// xzCommand is xz, lzma and their other names.
+func xzCommand(p *Process) int {
+	c := codec{method: "xz", suffix: ".xz", tarSuffix: ".txz"}
+	if strings.Contains(p.Name(), "lz") {
+		c = codec{method: "lzma", suffix: ".lzma", tarSuffix: ".tlz"}
+	}
+	c.expand, c.stdout = p.Name() != "xz" && p.Name() != "lzma", strings.HasSuffix(p.Name(), "cat")
+	return c.run(p, usage{synopsis: "[OPTION]... [FILE]...", about: "Compress or decompress .xz and .lzma files.",
+		options: []string{"c stdout to-stdout", "d decompress uncompress", "z compress", "k keep", "f force", "t test", "q quiet", "v verbose", "T threads=", "e extreme", "0 fast", "1", "2", "3", "4", "5", "6", "7", "8", "9 best"},
+		lacks:   []string{"l list", "F format=", "C check=", "S suffix=", "M memlimit=", "files?", "files0?", "single-stream", "no-sparse", "ignore-check", "block-size=", "lzma1?", "lzma2?", "x86?", "robot"}})
+}
+
 func (c *codec) run(p *Process, u usage) int {
 	opts, names, status, done := p.parse(u)
 	if done {
