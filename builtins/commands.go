@@ -64,7 +64,7 @@ var commands = map[string]command{
 	"false":       {run: falseCommand, words: "nothing"},
 	"fgrep":       {run: grep},
 	"find":        {run: find},
-	"flock":       {run: refused},
+	"flock":       {run: flock, differs: "no locks of descriptors; native programs do not see the locks"},
 	"fold":        {run: fold},
 	"free":        {run: free},
 	"g++":         {run: absent, absent: true, differs: "says that it is offloaded"},

@@ -36,13 +36,12 @@ var refusals = map[string]string{
 	"chroot": "cannot change root directory: a container's root cannot be changed in the sandbox; start a container of the other image",
 	"umount": "the sandbox's mounts are fixed when the container is made (docker run -v, --mount, --tmpfs)",
 	"dmesg":  "read kernel buffer failed: Operation not permitted (there is no kernel log in the sandbox)",
-	"flock":  "file locks are not supported in the sandbox; mkdir is atomic and can serve as one",
 }
 
 // refused is a command that says why it cannot do its work.
 func refused(p *Process) int {
 	_, _, status, done := p.parse(usage{synopsis: "[ARGUMENT]...", about: "Not supported: " + refusals[p.Name()] + ".", inOrder: true,
-		options: []string{"x exclusive", "s shared", "u unlock", "n nonblock", "w timeout=", "c command=", "E conflict-exit-code=", "o close", "l lazy", "f force", "a all", "t types=", "r", "T ctime", "H human", "k kernel", "userspec=", "groups=", "skip-chdir"}})
+		options: []string{"l lazy", "f force", "a all", "t types=", "r", "T ctime", "H human", "k kernel", "userspec=", "groups=", "skip-chdir"}})
 	if done {
 		return status
 	}
