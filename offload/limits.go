@@ -2,7 +2,6 @@ package offload
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -52,9 +51,6 @@ func withstands(limits runtime.Limits, t runtime.Task) error {
 		return never("its root file system cannot be written to: create the container with --read-only, and --tmpfs for what it writes")
 	}
 	for _, m := range t.Container.GetMounts() {
-		if limits.OwnVolumes && !t.Twin && slices.Contains(t.OwnVolumes, m.GetTarget()) {
-			continue
-		}
 		if limits.NoBinds && m.GetType() != agentpb.Mount_TMPFS {
 			return never("%s cannot be mounted at %s: folders of this machine cannot be seen there", m.GetSource(), m.GetTarget())
 		}

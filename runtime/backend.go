@@ -44,8 +44,6 @@ type Task struct {
 	HostNetwork bool
 	// Networks are the names of those that somebody made, which the container is in.
 	Networks []string
-	// OwnVolumes are the targets of its volumes that nothing else has and nothing is in: those of the image that have no name.
-	OwnVolumes []string
 	// MaxDuration is after what time the agent ends the task, 0 is never.
 	MaxDuration time.Duration
 	// Twin is a machine for native programs of a container that runs in the sandbox.
@@ -92,7 +90,6 @@ type Limits struct {
 	NoRestart    bool          // a container whose process has ended cannot be started again, its files are gone
 	NoInbound    bool          // nobody can connect to it but through the agent
 	NoBinds      bool          // folders of this machine cannot be mounted
-	OwnVolumes   bool          // but a volume that is a container's alone can be in its task, and goes with it
 	User         string        // "uid:gid" is the only user that processes can be; "" is any
 	// NoOtherUsers is why processes cannot run as more than one user; "" where they can.
 	NoOtherUsers string

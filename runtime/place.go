@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -103,7 +102,7 @@ func (e *Engine) checkPlace(ctx context.Context, c *container, d *definition) (P
 		case mount.TypeTmpfs:
 			kind = agentpb.Mount_TMPFS
 		}
-		spec.Mounts = append(spec.Mounts, &agentpb.Mount{Type: kind, Source: m.Source, Target: m.Target, CopyUp: m.Anonymous && !m.NoCopy})
+		spec.Mounts = append(spec.Mounts, &agentpb.Mount{Type: kind, Source: m.Source, Target: m.Target})
 	}
 	if err := e.cfg.Offload.Check(place, e.task(c, d, spec, place, false)); err != nil {
 		return place, fmt.Errorf("the policy (%s) wants this container offloaded: %w", place.Rule, err)
@@ -145,11 +144,6 @@ func (e *Engine) task(c *container, d *definition, spec *agentpb.Container, p Pl
 		Security: Security{
 			Privileged: h.Privileged, CapAdd: h.CapAdd, CapDrop: h.CapDrop, Init: h.Init != nil && *h.Init, User: d.Config.User,
 		},
-	}
-	for _, m := range d.Mounts {
-		if m.Anonymous && slices.ContainsFunc(spec.GetMounts(), func(s *agentpb.Mount) bool { return s.GetTarget() == m.Target && s.GetCopyUp() }) {
-			t.OwnVolumes = append(t.OwnVolumes, m.Target)
-		}
 	}
 	for _, name := range d.networksInOrder() {
 		if l, err := e.network(name); err == nil && l.named() { // else that is said at the start

@@ -203,9 +203,6 @@ func (h *Host) Start(ctx context.Context, c *agentpb.Container, p *agentpb.Proce
 	if busy || h.ctx.Err() != nil {
 		return nil, errdefs.ErrFailedPrecondition.WithMessage("container " + c.GetId() + " is already running, or the agent is ending")
 	}
-	if err := volumes(c); err != nil {
-		return nil, err
-	}
 	var first agent.Process
 	if len(p.GetArgs()) == 0 {
 		t := &twin{host: h, out: out, end: make(chan int, 1)}

@@ -101,22 +101,6 @@ func (h *Host) start(p *agentpb.Process, out agent.Sink, first bool) (*process, 
 	return started, nil
 }
 
-// volumes makes the places of volumes that nothing is mounted at: where a task has no others, they are folders of its root.
-func volumes(c *agentpb.Container) error {
-	for _, m := range c.GetMounts() {
-		if m.GetType() != agentpb.Mount_VOLUME {
-			continue
-		}
-		at, err := mkdirs(path.Clean(m.GetTarget()), nil)
-		if err == nil {
-			at.close()
-		} else if !errors.Is(err, syscall.EROFS) {
-			return &agent.StartError{Code: 126, Message: fmt.Sprintf("mkdir %s: %s", m.GetTarget(), text(err))}
-		}
-	}
-	return nil
-}
-
 // workingDirectory checks a process's working directory. A container's is made where it is missing.
 func workingDirectory(dir string, create bool) (string, error) {
 	if dir == "" {

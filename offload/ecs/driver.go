@@ -70,7 +70,7 @@ func (d *Driver) Name() string { return "ecs" }
 // Limits are Fargate's.
 func (d *Driver) Limits() runtime.Limits {
 	return runtime.Limits{
-		MaxDisk: mostDisk << 30, NoRestart: true, NoInbound: true, NoBinds: true, OwnVolumes: true, OutputElsewhere: true,
+		MaxDisk: mostDisk << 30, NoRestart: true, NoInbound: true, NoBinds: true, OutputElsewhere: true,
 		NoNetworks: "a task on Fargate is in its VPC, and in no network of this server", Platforms: []string{"linux/amd64", "linux/arm64"},
 	}
 }
@@ -120,9 +120,6 @@ func possible(t runtime.Task) error {
 		return fargate.Never("--read-only")
 	}
 	for _, m := range t.Container.GetMounts() {
-		if !t.Twin && slices.Contains(t.OwnVolumes, m.GetTarget()) {
-			continue // a folder of the task's own, which its agent makes
-		}
 		return fargate.Never("a mount at " + m.GetTarget())
 	}
 	return fargate.Possible(t)

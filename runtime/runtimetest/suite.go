@@ -268,7 +268,7 @@ func waitConditions(t *testing.T, dir string, m Machine) {
 func autoRemove(t *testing.T, dir string, m Machine) {
 	s := Open(t, dir, m.Backend(t))
 	volumes := map[string]struct{}{"/data": {}}
-	if l := s.backend.Limits(); l.NoBinds && !l.OwnVolumes {
+	if s.backend.Limits().NoBinds {
 		volumes = nil // the scheduler refuses them: see package offload
 	}
 	id := s.Create("", container.Config{Cmd: []string{"sh", "-c", "echo last words; exit 7"}, Volumes: volumes}, container.HostConfig{AutoRemove: true})
