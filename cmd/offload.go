@@ -94,7 +94,7 @@ func (c offloadConfig) open(ctx context.Context) (scheduler *offload.Scheduler, 
 		}
 		here[b.Name] = b.Type == offload.Local
 		config := offload.Config{
-			State: c.state, Instance: c.instance, RuntimeDir: c.runtimeDir, Price: b.Price, Lease: lease, Log: c.log}
+			State: c.state, Instance: c.instance, RuntimeDir: c.runtimeDir, Price: b.Price, VolumeSize: b.Volumes, Lease: lease, Log: c.log}
 		if c.gate != nil {
 			config.Gate, config.GateURL, config.GateCA = c.gate, c.gate.url, c.gate.authority
 		}

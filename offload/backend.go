@@ -32,6 +32,8 @@ type Config struct {
 	GateURL string // by which they find it
 	GateCA  []byte // PEM of the authority that has signed its certificate; nil is one that every system knows
 	Price   *Price // instead of the driver's
+	// VolumeSize is the most bytes of a volume or folder that is copied to where it is not seen; 1 GiB.
+	VolumeSize int64
 
 	Lease        time.Duration // after which an agent that no server speaks to ends its task; 10 min, negative is never
 	Grace        time.Duration // between SIGTERM and SIGKILL of a stop; 10 s
@@ -144,6 +146,9 @@ func NewBackend(name string, driver Driver, config Config) *Backend {
 	set(&config.FindTimeout, 30*time.Second)
 	set(&config.Sweep, 10*time.Minute)
 	set(&config.IdleTimeout, 10*time.Minute)
+	if config.VolumeSize == 0 {
+		config.VolumeSize = 1 << 30
+	}
 	if config.Clock == nil {
 		config.Clock = SystemClock{}
 	}
@@ -187,8 +192,14 @@ func newID() string {
 // Name is how the policy calls it.
 func (b *Backend) Name() string { return b.name }
 
-// Limits are the driver's.
-func (b *Backend) Limits() runtime.Limits { return b.driver.Limits() }
+// Limits are the driver's, with that of volumes.
+func (b *Backend) Limits() runtime.Limits {
+	limits := b.driver.Limits()
+	if limits.VolumesApart {
+		limits.VolumeSize = b.config.VolumeSize
+	}
+	return limits
+}
 
 // Price is what a second of a task costs, in US dollars, and whether that is known.
 func (b *Backend) Price(s runtime.Size) (usdPerSecond float64, known bool) {

@@ -2,6 +2,7 @@ package offload
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -53,6 +54,12 @@ func withstands(limits runtime.Limits, t runtime.Task) error {
 	for _, m := range t.Container.GetMounts() {
 		if limits.NoBinds && m.GetType() != agentpb.Mount_TMPFS {
 			return never("%s cannot be mounted at %s: folders of this machine cannot be seen there", m.GetSource(), m.GetTarget())
+		}
+		if !limits.VolumesApart || m.GetType() != agentpb.Mount_BIND {
+			continue
+		}
+		if info, err := os.Stat(m.GetSource()); err == nil && !info.IsDir() { // what is missing is made as a folder
+			return never("%s cannot be mounted at %s: it is no folder, and of this machine only copies of whole folders get there", m.GetSource(), m.GetTarget())
 		}
 	}
 	return nil

@@ -228,6 +228,7 @@ func (p *parser) backend(key, n *yaml.Node) BackendConfig {
 	known := fields{
 		"type":        func(n *yaml.Node) { b.Type = p.text(n, "type") },
 		"concurrency": func(n *yaml.Node) { b.Concurrency = measure(p, n, "concurrency", parseCount) },
+		"volumes":     func(n *yaml.Node) { b.Volumes = measure(p, n, "volumes", parseBytes) },
 		"budget":      func(n *yaml.Node) { b.Budget = measure(p, n, "budget", parseDollars) },
 		"price": func(n *yaml.Node) {
 			b.Price = &Price{}
@@ -273,7 +274,7 @@ func (b BackendConfig) Decode(into any) error {
 	for key := range pairs(b.settings) {
 		if !slices.Contains(known, key.Value) {
 			slices.Sort(known)
-			return fmt.Errorf("%s:%d: unknown key %q in backend %q of type %s; there are type, concurrency, budget, price%s",
+			return fmt.Errorf("%s:%d: unknown key %q in backend %q of type %s; there are type, concurrency, volumes, budget, price%s",
 				b.File, key.Line, key.Value, b.Name, b.Type, strings.Join(append([]string{""}, known...), ", "))
 		}
 	}
@@ -304,7 +305,11 @@ func (p *parser) rule(n *yaml.Node, match bool) Rule {
 				}
 			}
 		},
-		"guests":       func(n *yaml.Node) { r.Guests = p.texts(n, "guests") },
+		"guests": func(n *yaml.Node) {
+			if r.Guests = p.texts(n, "guests"); len(r.Guests) > 0 {
+				p.wrong(n, "guests: the sandbox has no languages of its own yet, so that none can be allowed: leave it out, or say []")
+			}
+		},
 		"bash":         func(n *yaml.Node) { r.Bash = p.choice(n, "bash", "sandbox", "native") },
 		"allow-labels": func(n *yaml.Node) { r.AllowLabels = p.choices(n, "allow-labels", labelKeys()...) },
 	}

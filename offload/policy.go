@@ -31,6 +31,7 @@ type BackendConfig struct {
 	Type        string  // local, docker, …
 	Concurrency int     // tasks at a time; 0 is no limit
 	Budget      float64 // US dollars a month; 0 is no limit
+	Volumes     int64   // bytes of each volume and folder that is copied there; 0 is as NewBackend has it
 	Price       *Price  // nil is as the driver knows it
 	File        string
 	Line        int

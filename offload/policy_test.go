@@ -48,7 +48,7 @@ func TestExamplesOfTheReference(t *testing.T) {
 			t.Errorf("nothing was read of\n%s", block[1])
 		}
 	}
-	for _, name := range append(labelKeys(), "image", "platform", "label", "place", "backends", "env", "binds", "guests", "allow-labels", "concurrency", "budget", "price") {
+	for _, name := range append(labelKeys(), "image", "platform", "label", "place", "backends", "env", "binds", "guests", "allow-labels", "concurrency", "volumes", "budget", "price") {
 		if !strings.Contains(string(text), "`"+name+"`") {
 			t.Errorf("%q is not in the reference", name)
 		}
@@ -91,6 +91,7 @@ func TestMistakesNameLineAndWhatIsAllowed(t *testing.T) {
 		{"offload:\n  default: {max-cost: free}", `"free" is not an amount of US dollars`},
 		{"offload:\n  default: {prefer: best}", `prefer "best": it is order, cheapest, fastest`},
 		{"offload:\n  default: {binds: [srv]}", `binds "srv": it is not an absolute path`},
+		{"offload:\n  default: {guests: [python]}", ":2: guests: the sandbox has no languages of its own yet, so that none can be allowed"},
 		{"offload:\n  default: {allow-labels: [all]}", `allow-labels "all": there are backend, bash, cpu`},
 		{"offload:\n  default: {bash: zsh}", `bash "zsh": it is sandbox, native`},
 		{"offload:\n  default: {place: auto, place: sandbox}", `"place" stands twice in default`},
@@ -126,7 +127,7 @@ func TestSettingsOfADriver(t *testing.T) {
 		Host string `yaml:"host"`
 	}
 	err := p.Backends[0].Decode(&other)
-	if err == nil || err.Error() != `/etc/config.yaml:7: unknown key "spot" in backend "far" of type docker; there are type, concurrency, budget, price, host` {
+	if err == nil || err.Error() != `/etc/config.yaml:7: unknown key "spot" in backend "far" of type docker; there are type, concurrency, volumes, budget, price, host` {
 		t.Errorf("unknown key: %v", err)
 	}
 	var wrong struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -217,7 +218,15 @@ func (e *Engine) applyEvent(l *link, event *agentpb.Event, done func()) {
 	}
 	apply := func() {
 		e.awaitOutput(c, l)
-		if err := e.exited(c, l.ID(), event.GetRun(), exitOf(event.GetExit())); err != nil {
+		exit := exitOf(event.GetExit())
+		if err := e.endMirrors(c, l); err != nil {
+			if e.ctx.Err() != nil {
+				return // the next server brings them
+			}
+			e.log.Error("bring the volumes of a container back", "container", c.id, "error", err)
+			exit.why = strings.TrimPrefix(exit.why+": "+err.Error(), ": ")
+		}
+		if err := e.exited(c, l.ID(), event.GetRun(), exit); err != nil {
 			e.log.Error("store an exit", "container", c.id, "error", err)
 			return
 		}
@@ -278,7 +287,7 @@ func (e *Engine) agentGone(l *link) {
 			e.log.Warn("the agent of a container is gone", "container", c.id, "error", why)
 		}
 		e.loseExecs(c, l)
-		e.lost(c, r, lostCode(l.Err()), why)
+		e.lost(c, r, lostCode(l.Err()), why+e.loseMirrors(c, l))
 	}
 }
 

@@ -163,6 +163,13 @@ func (e *Engine) ContainerArchivePut(ctx context.Context, name, path string, opt
 	if err := l.Put(ctx, open, plain); err != nil {
 		return err
 	}
+	d, err := e.definition(c)
+	if err == nil {
+		err = e.exchange(ctx, c, d, l, nil) // it may be in a volume
+	}
+	if err != nil {
+		return err
+	}
 	e.event(c, events.ActionExtractToDir)
 	return nil
 }

@@ -91,6 +91,8 @@ type Limits struct {
 	NoInbound    bool          // nobody can connect to it but through the agent
 	NoBinds      bool          // folders of this machine cannot be mounted
 	User         string        // "uid:gid" is the only user that processes can be; "" is any
+	VolumesApart bool          // volumes and folders of this machine are not seen there: it has copies, which the engine keeps alike
+	VolumeSize   int64         // bytes of each of those; 0 is no limit
 	// NoOtherUsers is why processes cannot run as more than one user; "" where they can.
 	NoOtherUsers string
 	// NoNetworks is why a container cannot be in networks that somebody made here; "" where it can.

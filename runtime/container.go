@@ -103,6 +103,7 @@ type container struct {
 	collector   *collector            // of the output of the latest run; nil where the agent writes it here itself
 	drained     chan struct{}         // closed when attached becomes 0; nil while nobody waits
 	execs       map[string]*execution // by id; nil without any
+	mirrors     *mirrors              // of what is mounted, where its task has copies of it
 	swept       time.Time             // when ended execs were last dropped
 	restart     *time.Timer           // the next start by the restart policy
 	delay       time.Duration         // before it

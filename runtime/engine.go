@@ -134,6 +134,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
+		for _, c := range e.all() {
+			e.closeMirrors(c)
+		}
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("close engine: %w", ctx.Err())

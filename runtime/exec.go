@@ -294,6 +294,7 @@ func (e *Engine) execExited(id string, x *agentpb.Exit) {
 	if err != nil {
 		return // its container is gone, or it is an earlier server's
 	}
+	e.fetchExec(exec, nil)
 	e.execEnded(exec, int(x.GetCode()))
 }
 
@@ -383,6 +384,11 @@ func (e *Engine) execOutput(x *execution, stream *agent.Stream, out Output) erro
 			return fmt.Errorf("output of exec %s: %w", x.id, err)
 		}
 		if exit := m.GetExit(); exit != nil {
+			e.fetchExec(x, func(text string) {
+				if x.request.AttachStderr {
+					_ = out(agent.Stderr, []byte("sockerless: "+text+"\n")) // it is in the log, too
+				}
+			})
 			e.execEnded(x, int(exit.GetCode()))
 			return nil
 		}

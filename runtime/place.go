@@ -225,11 +225,16 @@ func (e *Engine) native(ctx context.Context, c *container, d *definition, spec *
 	if err != nil {
 		return nil, err
 	}
-	r := c.record()
-	if e.home(c, r) == "" {
-		if err := e.handOver(ctx, c, d, spec, l); err != nil {
-			return nil, errors.Join(err, b.Release(context.WithoutCancel(ctx), c.id, true))
-		}
+	fresh := e.home(c, c.record()) == ""
+	if fresh {
+		err = e.handOver(ctx, c, d, spec, l)
+	}
+	if err == nil {
+		err = e.beginMirrors(ctx, c, d, spec, l)
+	}
+	if err != nil {
+		e.closeMirrors(c)
+		return nil, errors.Join(err, b.Release(context.WithoutCancel(ctx), c.id, fresh))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -330,6 +335,7 @@ func (e *Engine) releaseRun(c *container) {
 
 // letGo ends what a container holds of its backends; with forget its files there go too. c.op is held.
 func (e *Engine) letGo(c *container, r *record, forget bool) {
+	e.closeMirrors(c)
 	home := e.home(c, r)
 	names := []string{home}
 	if r.TwinBackend != "" && r.TwinBackend != home {

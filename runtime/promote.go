@@ -93,7 +93,10 @@ func (e *Engine) promote(ctx context.Context, cell *link, c *container, program 
 	}
 	ctx, stop := twin.life(ctx)
 	defer stop()
-	request := &agentpb.PromoteRequest{Container: c.id, Target: twin.Target(), Root: twin.backend.Root(c.id)}
+	limits := twin.backend.Limits()
+	request := &agentpb.PromoteRequest{
+		Container: c.id, Target: twin.Target(), Root: twin.backend.Root(c.id), VolumesApart: limits.VolumesApart, VolumeLimit: limits.VolumeSize,
+	}
 	reply, err := cell.Promote(ctx, request)
 	if err != nil {
 		return fmt.Errorf("go over to the twin at %s: %w", twin.backend.Name(), err)
@@ -189,6 +192,9 @@ func (e *Engine) onNative(ctx context.Context, c *container, d *definition, p *a
 				return err
 			}
 			p.Env = agent.FilterEnv(all, place.DropEnv)
+			if err := e.exchange(ctx, c, d, l, nil); err != nil {
+				return err
+			}
 		}
 		return f(l)
 	}

@@ -38,9 +38,15 @@ func (c *container) runNative(p *kernel.Process, file, why string) (int, error) 
 	if err != nil {
 		return 126, fmt.Errorf("permission denied: %s is %s: %w", file, why, err)
 	}
+	conflict := func(name string) {
+		fmt.Fprintf(p.Stderr(), "sockerless: %s was changed by %s and in the sandbox at once: the one of %s is kept\n", name, path.Base(file), path.Base(file))
+	}
 	if !t.shared() {
 		t.sync.Lock()
 		_, err := c.send(ctx, t)
+		if err == nil {
+			err = t.exchange(ctx, conflict)
+		}
 		t.sync.Unlock()
 		if err != nil {
 			return 126, err
@@ -50,9 +56,7 @@ func (c *container) runNative(p *kernel.Process, file, why string) (int, error) 
 	if !t.shared() && ctx.Err() == nil {
 		t.sync.Lock()
 		defer t.sync.Unlock()
-		err = errors.Join(err, c.fetch(ctx, t, func(name string) {
-			fmt.Fprintf(p.Stderr(), "sockerless: %s was changed by %s and in the sandbox at once: the one of %s is kept\n", name, path.Base(file), path.Base(file))
-		}))
+		err = errors.Join(err, c.fetch(ctx, t, conflict), t.exchange(ctx, conflict))
 	}
 	return code, err
 }

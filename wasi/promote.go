@@ -38,6 +38,8 @@ type twin struct {
 	target string
 	root   string // the twin's root on this machine, shared from now on; "" where files are sent to and fro
 
+	mirrors []mirrored // volumes and folders that it does not see
+
 	sync  sync.Mutex             // of the files that are not shared
 	marks map[string]rootfs.Mark // up to where the twin knows them, by where they are mounted
 }
@@ -108,14 +110,16 @@ func (c *container) lose(t *twin) {
 	}
 }
 
-// endTwins is the end of a run: its twin is the server's to end.
-func (c *container) endTwins() {
+// endTwins is the end of a run: its twin is the server's to end, after what native programs that were killed have changed in
+// volumes and folders is here.
+func (c *container) endTwins(out agent.Sink) {
 	c.twins.mu.Lock()
 	t := c.twins.twin
 	c.twins.twin = nil
 	c.twins.mu.Unlock()
 	if t != nil {
-		_ = t.client.Close() // the twin is nobody's any more
+		t.last(out)
+		_ = t.close() // the twin is nobody's any more
 	}
 }
 
@@ -174,8 +178,13 @@ func (c *container) promote(ctx context.Context, r *agentpb.PromoteRequest) (*tw
 	} else {
 		sent, err = c.send(ctx, t)
 	}
+	if err == nil && r.GetVolumesApart() {
+		var more rootfs.DeltaStats
+		more, err = c.beginMirrors(ctx, t, r.GetVolumeLimit())
+		sent.Bytes += more.Bytes
+	}
 	if err != nil {
-		return nil, sent, errors.Join(err, client.Close())
+		return nil, sent, errors.Join(err, t.close())
 	}
 	return t, sent, nil
 }

@@ -110,7 +110,7 @@ func (c *container) start(p *agentpb.Process, out agent.Sink, first bool) (agent
 func (c *container) ended(t *process, s kernel.WaitStatus, out agent.Sink, first bool) {
 	t.release()
 	if first {
-		c.endTwins()
+		c.endTwins(out)
 		// Not under the lock: Start has it if the process was quick, and a copy of files may have it for long.
 		c.running.Store(false)
 	}

@@ -2521,9 +2521,11 @@ func (x *NativeNeeded) GetWhy() string {
 type PromoteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
-	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"` // the twin's agent as gRPC names it: unix:/run/…; empty where there is none
-	Root          string                 `protobuf:"bytes,3,opt,name=root,proto3" json:"root,omitempty"`     // host path of the twin's root, where both are on this machine and share it
-	Error         string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`   // why there is no twin
+	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`                                  // the twin's agent as gRPC names it: unix:/run/…; empty where there is none
+	Root          string                 `protobuf:"bytes,3,opt,name=root,proto3" json:"root,omitempty"`                                      // host path of the twin's root, where both are on this machine and share it
+	Error         string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`                                    // why there is no twin
+	VolumesApart  bool                   `protobuf:"varint,5,opt,name=volumes_apart,json=volumesApart,proto3" json:"volumes_apart,omitempty"` // the twin has copies of volumes and folders of this machine, which are sent to and fro
+	VolumeLimit   int64                  `protobuf:"varint,6,opt,name=volume_limit,json=volumeLimit,proto3" json:"volume_limit,omitempty"`    // bytes of each of them; 0 is no limit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2584,6 +2586,20 @@ func (x *PromoteRequest) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *PromoteRequest) GetVolumesApart() bool {
+	if x != nil {
+		return x.VolumesApart
+	}
+	return false
+}
+
+func (x *PromoteRequest) GetVolumeLimit() int64 {
+	if x != nil {
+		return x.VolumeLimit
+	}
+	return 0
 }
 
 type PromoteReply struct {
@@ -2647,11 +2663,14 @@ func (x *PromoteReply) GetDuration() int64 {
 }
 
 type DeltaRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
-	Forget        bool                   `protobuf:"varint,2,opt,name=forget,proto3" json:"forget,omitempty"` // only begin to count from here
-	Path          string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`      // of a mount, whose files are meant instead of the root's; names are relative to it
-	Whole         bool                   `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"`   // of the root, all that differs from the image; what counts as sent stays as it is
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Container string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	Forget    bool                   `protobuf:"varint,2,opt,name=forget,proto3" json:"forget,omitempty"` // only begin to count from here
+	Path      string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`      // of a mount, whose files are meant instead of the root's; names are relative to it
+	Whole     bool                   `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"`   // of the root, all that differs from the image; what counts as sent stays as it is
+	// hold sends what has changed in a mount and does not count it as sent until a request with taken says that the caller has it.
+	Hold          bool `protobuf:"varint,5,opt,name=hold,proto3" json:"hold,omitempty"`
+	Taken         bool `protobuf:"varint,6,opt,name=taken,proto3" json:"taken,omitempty"` // nothing is sent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2710,6 +2729,20 @@ func (x *DeltaRequest) GetPath() string {
 func (x *DeltaRequest) GetWhole() bool {
 	if x != nil {
 		return x.Whole
+	}
+	return false
+}
+
+func (x *DeltaRequest) GetHold() bool {
+	if x != nil {
+		return x.Hold
+	}
+	return false
+}
+
+func (x *DeltaRequest) GetTaken() bool {
+	if x != nil {
+		return x.Taken
 	}
 	return false
 }
@@ -3882,21 +3915,25 @@ const file_agent_proto_rawDesc = "" +
 	"\x06native\x18\a \x01(\v2!.sockerless.agent.v1.NativeNeededR\x06native\":\n" +
 	"\fNativeNeeded\x12\x18\n" +
 	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x10\n" +
-	"\x03why\x18\x02 \x01(\tR\x03why\"p\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"\xb8\x01\n" +
 	"\x0ePromoteRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\tR\x04root\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05error\"V\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x12#\n" +
+	"\rvolumes_apart\x18\x05 \x01(\bR\fvolumesApart\x12!\n" +
+	"\fvolume_limit\x18\x06 \x01(\x03R\vvolumeLimit\"V\n" +
 	"\fPromoteReply\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x14\n" +
 	"\x05files\x18\x02 \x01(\x03R\x05files\x12\x1a\n" +
-	"\bduration\x18\x03 \x01(\x03R\bduration\"n\n" +
+	"\bduration\x18\x03 \x01(\x03R\bduration\"\x98\x01\n" +
 	"\fDeltaRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x16\n" +
 	"\x06forget\x18\x02 \x01(\bR\x06forget\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n" +
-	"\x05whole\x18\x04 \x01(\bR\x05whole\"!\n" +
+	"\x05whole\x18\x04 \x01(\bR\x05whole\x12\x12\n" +
+	"\x04hold\x18\x05 \x01(\bR\x04hold\x12\x14\n" +
+	"\x05taken\x18\x06 \x01(\bR\x05taken\"!\n" +
 	"\vNetworkData\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\"\x11\n" +
 	"\x0fShutdownRequest\"\x0f\n" +

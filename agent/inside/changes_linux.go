@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -80,7 +82,7 @@ func (h *Host) Delta(ctx context.Context, r *agentpb.DeltaRequest, w io.Writer) 
 	h.changing.Lock()
 	defer h.changing.Unlock()
 	if r.GetPath() != "" {
-		return h.mountDelta(ctx, spec, r.GetPath(), r.GetForget(), w)
+		return h.mountDelta(ctx, spec, r, w)
 	}
 	now, err := snapshot()
 	if err != nil {
@@ -112,28 +114,56 @@ func (h *Host) Delta(ctx context.Context, r *agentpb.DeltaRequest, w io.Writer) 
 }
 
 // mountDelta is Delta of what is mounted for the container, by its target. h.changing is held.
-func (h *Host) mountDelta(ctx context.Context, spec *agentpb.Container, target string, forget bool, w io.Writer) error {
-	target = path.Clean(target)
+func (h *Host) mountDelta(ctx context.Context, spec *agentpb.Container, r *agentpb.DeltaRequest, w io.Writer) error {
+	target := path.Clean(r.GetPath())
 	if !mountedFor(spec, target) {
 		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("container %s has nothing mounted at %s", spec.GetId(), target))
+	}
+	if r.GetTaken() {
+		if held := h.held[target]; held != nil {
+			h.mounted[target] = held
+			delete(h.held, target)
+		}
+		return nil
 	}
 	now, err := snapshotOf(target)
 	if err != nil {
 		return err
 	}
-	if !forget {
+	if !r.GetForget() {
 		was := h.mounted[target]
 		if was == nil {
 			was = &node{}
 		}
 		var list []change
+		if was.mode != 0 && !now.same(was.meta, false) {
+			list = append(list, change{target, modified})
+		}
 		now.diff(was, target, true, func(c change) { list = append(list, c) })
 		if err := pack(ctx, w, target, list); err != nil {
 			return fmt.Errorf("send the changes of %s: %w", target, err)
 		}
 	}
-	h.mounted[target] = now
+	if r.GetHold() {
+		h.held[target] = now
+	} else {
+		h.mounted[target] = now
+	}
 	return nil
+}
+
+// copyOf is where the agent writes to what is mounted at a target: beside it, where it is mounted for reading only and the
+// platform has mounted it there, too. See CopiesPath.
+func (h *Host) copyOf(spec *agentpb.Container, target string) string {
+	for i, m := range spec.GetMounts() {
+		if m.GetReadOnly() && path.Clean(m.GetTarget()) == target {
+			beside := path.Join(CopiesPath, strconv.Itoa(i))
+			if _, err := os.Stat(beside); err == nil {
+				return beside
+			}
+		}
+	}
+	return target
 }
 
 // mountedFor tells whether a container was asked to have something mounted at a path.
@@ -152,6 +182,9 @@ func pack(ctx context.Context, w io.Writer, root string, list []change) error {
 	}()
 	for _, c := range list {
 		name := strings.TrimPrefix(strings.TrimPrefix(c.path, root), "/")
+		if name == "" {
+			name = "."
+		}
 		if c.kind == deleted {
 			if err := p.whiteout(name); err != nil {
 				return err
@@ -186,15 +219,15 @@ func pack(ctx context.Context, w io.Writer, root string, list []change) error {
 	return p.tar.Close()
 }
 
-// received notes how the files are that have come in with a layer, at root or at a mount: they are not to be sent back.
-// h.changing is held.
-func (h *Host) received(root string, touched map[string]bool) (err error) {
+// received notes how the files are that have come in with a layer, at the root or at a mount's target, of which root is the
+// directory: they are not to be sent back. h.changing is held.
+func (h *Host) received(target, root string, touched map[string]bool) (err error) {
 	known := h.sent
 	switch {
-	case root != "/":
-		if known = h.mounted[root]; known == nil {
+	case target != "/":
+		if known = h.mounted[target]; known == nil {
 			known = &node{}
-			h.mounted[root] = known
+			h.mounted[target] = known
 		}
 	case known == nil && h.base == nil:
 		h.sent, err = snapshot()

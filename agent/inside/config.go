@@ -58,6 +58,10 @@ func (c *Config) endBy(at time.Time) {
 	}
 }
 
+// CopiesPath is the folder of what the container may only read and the agent writes: what is mounted for reading only as mount N of
+// the container is there a second time, as the folder N.
+const CopiesPath = "/.sockerless/run/copies"
+
 // Command is the command sockerless-agent: it serves with the settings of args until it is done.
 func Command(ctx context.Context, args []string, build string, stderr io.Writer) error {
 	secrets, err := takeSecrets()

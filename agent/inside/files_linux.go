@@ -109,6 +109,11 @@ func (h *Host) Put(ctx context.Context, open *agentpb.PutOpen, r io.Reader) erro
 		return err
 	}
 	dir := absolute(open.GetPath())
+	target := "/"
+	if open.GetLayer() && mountedFor(spec, path.Clean(dir)) {
+		target = path.Clean(dir)
+		dir = h.copyOf(spec, target)
+	}
 	at, err := walk(dir, follow)
 	if err != nil {
 		return classified(err)
@@ -135,10 +140,10 @@ func (h *Host) Put(ctx context.Context, open *agentpb.PutOpen, r io.Reader) erro
 		defer h.changing.Unlock()
 		u.layer = true
 		err = u.unpack(r)
-		if !mountedFor(spec, root) {
+		if target == "/" {
 			root = "/"
 		}
-		err = errors.Join(err, h.received(root, u.touched))
+		err = errors.Join(err, h.received(target, root, u.touched))
 	} else {
 		err = u.unpack(r)
 	}

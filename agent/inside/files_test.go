@@ -356,6 +356,55 @@ func TestDeltasKeepTwoContainersTheSame(t *testing.T) {
 	}
 }
 
+// TestChangesOfAMountAreHeld has changes of what is mounted told again until the other side says that it has them.
+func TestChangesOfAMountAreHeld(t *testing.T) {
+	c := makeContainer(t, layout{volume: t.TempDir()}).twin()
+	mounted := spec()
+	mounted.Mounts = []*agentpb.Mount{{Type: agentpb.Mount_VOLUME, Target: "/data"}}
+	if err := c.OpenContainer(t.Context(), mounted); err != nil {
+		t.Fatal(err)
+	}
+	delta := func(r *agentpb.DeltaRequest) []string {
+		t.Helper()
+		r.Container, r.Path = "c", "/data"
+		layer, err := c.Delta(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer layer.Close()
+		data, err := io.ReadAll(layer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names(t, data)
+	}
+	c.sh("echo before >/data/before")
+	if got := delta(&agentpb.DeltaRequest{Forget: true}); len(got) != 0 {
+		t.Errorf("sent %q", got)
+	}
+	c.sh("mkdir /data/d; echo x >/data/d/x; chmod 701 /data; rm /data/before")
+	want := []string{"./", ".wh.before", "d/", "d/x"}
+	for range 2 {
+		if got := delta(&agentpb.DeltaRequest{Hold: true}); !slices.Equal(got, want) {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+	}
+	c.sh("echo later >/data/d/y")
+	delta(&agentpb.DeltaRequest{Taken: true})
+	if got := delta(&agentpb.DeltaRequest{Hold: true}); !slices.Equal(got, []string{"d/", "d/y"}) {
+		t.Errorf("sent %q", got)
+	}
+	if err := c.put(&agentpb.PutOpen{Path: "/data", Layer: true}, archive(t, &tar.Header{Name: ".wh..wh..opq"}, &tar.Header{Name: "all"})); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.sh("ls -A /data"); got != "all\n" {
+		t.Errorf("there is %q", got)
+	}
+	if got := delta(&agentpb.DeltaRequest{Hold: true}); len(got) != 0 {
+		t.Errorf("what came in goes back: %q", got)
+	}
+}
+
 func (c *container) changes() string {
 	c.t.Helper()
 	list, err := c.Changes(c.t.Context(), "c")

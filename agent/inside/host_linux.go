@@ -47,6 +47,7 @@ type Host struct {
 	base     *node            // files at the first Open; nil with Config.Upper
 	sent     *node            // files as the other side knows them; nil before it knows any
 	mounted  map[string]*node // the same of what is mounted, by target
+	held     map[string]*node // what mounted becomes once the other side says that it has the last Delta
 }
 
 var _ agent.Host = (*Host)(nil)
@@ -57,7 +58,7 @@ func New(config Config) (*Host, error) {
 	if err := withhold(config.Withhold); err != nil {
 		return nil, err
 	}
-	h := &Host{config: config, mounted: map[string]*node{}, done: make(chan struct{}), terminated: make(chan os.Signal, 1)}
+	h := &Host{config: config, mounted: map[string]*node{}, held: map[string]*node{}, done: make(chan struct{}), terminated: make(chan os.Signal, 1)}
 	if config.Cgroup != "" {
 		dir, err := os.Open(config.Cgroup)
 		if err != nil {

@@ -80,6 +80,7 @@ func (w *walker) walk(name string, last linkRule) (*place, error) {
 		last = follow
 	}
 	rest := components(name)
+	copied := strings.HasPrefix(name, CopiesPath+"/")
 	links := 0
 	for len(rest) > 0 {
 		next := rest[0]
@@ -91,7 +92,7 @@ func (w *walker) walk(name string, last linkRule) (*place, error) {
 			}
 			continue
 		}
-		if isOwn(w.path(""), next) {
+		if isOwn(w.path(""), next) && !copied {
 			return nil, syscall.ENOENT
 		}
 		if len(rest) == 0 && last == noFollow {

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -35,12 +36,8 @@ func (d *Driver) container(s offload.Spec, program offload.AgentProgram, volume 
 		{Type: mount.TypeVolume, Source: volume, Target: agentDir, ReadOnly: true, VolumeOptions: &mount.VolumeOptions{NoCopy: true}},
 		{Type: mount.TypeVolume, Target: stateDir},
 	}
-	for _, m := range c.GetMounts() {
-		own, err := d.mount(m)
-		if err != nil {
-			return client.ContainerCreateOptions{}, err
-		}
-		mounts = append(mounts, own)
+	for i, m := range c.GetMounts() {
+		mounts = append(mounts, d.mounts(s, i, m)...)
 	}
 	host := &container.HostConfig{
 		Mounts: mounts, ReadonlyRootfs: c.GetReadOnly(), Privileged: sec.Privileged,
@@ -160,22 +157,26 @@ func capabilities(sec runtime.Security, needs []string) (add, drop, withheld []s
 	return add, drop, withheld
 }
 
-// mount is a mount of the container as the engine makes it.
-func (d *Driver) mount(m *agentpb.Mount) (mountSpec, error) {
+// mounts are those of the engine for a mount of the container: of a volume or folder that the engine does not see it is a volume
+// of the engine, which goes with the task; where it is for reading only the agent has it to write, too.
+func (d *Driver) mounts(s offload.Spec, i int, m *agentpb.Mount) []mountSpec {
 	own := mountSpec{Target: m.GetTarget(), ReadOnly: m.GetReadOnly()}
-	switch m.GetType() {
-	case agentpb.Mount_TMPFS:
+	switch {
+	case m.GetType() == agentpb.Mount_TMPFS:
 		own.Type = mount.TypeTmpfs
 		own.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: m.GetSize(), Mode: os.FileMode(m.GetMode())}
-		return own, nil
-	default:
-		if !d.same {
-			return own, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf(
-				"%s cannot be mounted at %s: the engine is on another machine; set same-machine: true for the backend if it is not", m.GetSource(), m.GetTarget()))
-		}
+	case d.same:
 		own.Type, own.Source = mount.TypeBind, m.GetSource()
-		return own, nil
+	default:
+		own.Type, own.Source = mount.TypeVolume, fmt.Sprintf("%s-%d", s.Name, i)
+		own.VolumeOptions = &mount.VolumeOptions{NoCopy: true, Labels: s.Tags}
+		if own.ReadOnly {
+			written := own
+			written.Target, written.ReadOnly = path.Join(inside.CopiesPath, strconv.Itoa(i)), false
+			return []mountSpec{own, written}
+		}
 	}
+	return []mountSpec{own}
 }
 
 // copyUp gives the container's new volumes what the image has at their places.

@@ -122,7 +122,7 @@ func (d *Driver) Check(ctx context.Context) ([]offload.Finding, error) {
 
 // Limits are those of a Docker Engine.
 func (d *Driver) Limits() runtime.Limits {
-	limits := runtime.Limits{NoBinds: !d.same, OutputElsewhere: true}
+	limits := runtime.Limits{VolumesApart: !d.same, OutputElsewhere: true}
 	if d.config.Settings.Connect == byReverse {
 		limits.NoNetworks = "with connect: reverse a task is in the engine's network, from which those of this server are not reached; use connect: exec"
 	}
@@ -178,8 +178,10 @@ func (d *Driver) create(ctx context.Context, s offload.Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := copyUp(s.Task.Container); err != nil {
-		return "", err
+	if d.same {
+		if err := copyUp(s.Task.Container); err != nil {
+			return "", err
+		}
 	}
 	options, err := d.container(s, program, volume)
 	if err != nil {
@@ -241,10 +243,24 @@ func (d *Driver) Stop(ctx context.Context, h offload.Handle, grace time.Duration
 // Remove removes a task's container with the volumes that are its own.
 func (d *Driver) Remove(ctx context.Context, h offload.Handle) error {
 	_, err := d.docker.ContainerRemove(ctx, h.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !errdefs.IsNotFound(err) || d.same {
+		return classified(found(err))
+	}
+	copies, err := d.docker.VolumeList(ctx, client.VolumeListOptions{Filters: make(client.Filters).Add("label", offload.TagAttempt+"="+h.Attempt)})
+	for _, v := range copies.Items {
+		if _, removeErr := d.docker.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{}); err == nil {
+			err = found(removeErr)
+		}
+	}
+	return classified(err)
+}
+
+// found is nil for the error of what is not there, which need not be removed.
+func found(err error) error {
 	if errdefs.IsNotFound(err) {
 		return nil
 	}
-	return classified(err)
+	return err
 }
 
 // Describe asks for each task's container.

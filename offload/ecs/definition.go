@@ -36,6 +36,11 @@ func (d *Driver) definition(ctx context.Context, image string, s shape, task run
 			Name: aws.String(containerName), Image: aws.String(image), Essential: aws.Bool(true), User: aws.String("0:0"), StopTimeout: aws.Int32(mostGrace),
 		}},
 	}
+	for i, m := range task.Container.GetMounts() { // the agent fills them
+		name := aws.String("v" + strconv.Itoa(i))
+		in.Volumes = append(in.Volumes, types.Volume{Name: name})
+		in.ContainerDefinitions[0].MountPoints = append(in.ContainerDefinitions[0].MountPoints, types.MountPoint{SourceVolume: name, ContainerPath: aws.String(m.GetTarget())})
+	}
 	if gibibytes > 0 {
 		in.EphemeralStorage = &types.EphemeralStorage{SizeInGiB: gibibytes}
 	}

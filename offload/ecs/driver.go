@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/containerd/errdefs"
 
+	"github.com/sockerless/sockerless/agent/agentpb"
 	"github.com/sockerless/sockerless/offload"
 	cloud "github.com/sockerless/sockerless/offload/aws"
 	"github.com/sockerless/sockerless/offload/plugin"
@@ -70,7 +71,7 @@ func (d *Driver) Name() string { return "ecs" }
 // Limits are Fargate's.
 func (d *Driver) Limits() runtime.Limits {
 	return runtime.Limits{
-		MaxDisk: mostDisk << 30, NoRestart: true, NoInbound: true, NoBinds: true, OutputElsewhere: true,
+		MaxDisk: mostDisk << 30, NoRestart: true, NoInbound: true, VolumesApart: true, OutputElsewhere: true,
 		NoNetworks: "a task on Fargate is in its VPC, and in no network of this server", Platforms: []string{"linux/amd64", "linux/arm64"},
 	}
 }
@@ -120,7 +121,12 @@ func possible(t runtime.Task) error {
 		return fargate.Never("--read-only")
 	}
 	for _, m := range t.Container.GetMounts() {
-		return fargate.Never("a mount at " + m.GetTarget())
+		switch {
+		case m.GetType() == agentpb.Mount_TMPFS:
+			return fargate.Never("a tmpfs at " + m.GetTarget())
+		case m.GetReadOnly(): // the agent could not write there either
+			return fargate.Never("a mount for reading only at " + m.GetTarget())
+		}
 	}
 	return fargate.Possible(t)
 }

@@ -21,6 +21,10 @@ type ApplyLayerOptions struct {
 	// that was changed here since, and by the layer: the layer wins. Without a Mark, or a function, nobody is told.
 	Since    Mark
 	Conflict func(path string)
+	// Changed tells, for files that no Overlay has, whether a path was changed here since. Touched is called for each path,
+	// absolute, before the layer changes it.
+	Changed func(path string) bool
+	Touched func(path string)
 }
 
 // ApplyStats is what a layer did.
@@ -192,6 +196,9 @@ func (a *layerApplier) remove(name string) error {
 // it is. h is what the entry is to become, nil for nothing.
 func (a *layerApplier) at(name string, h *tar.Header, f func(was *place) error) error {
 	var w walker
+	if a.opts.Touched != nil {
+		a.opts.Touched(name)
+	}
 	if name == a.root {
 		dir, err := a.view.find(&w, name, noFollow)
 		if err != nil {
@@ -218,18 +225,29 @@ func (a *layerApplier) at(name string, h *tar.Header, f func(was *place) error) 
 		a.stats.Skipped++
 		return nil
 	}
+	isDir := h != nil && h.Typeflag == tar.TypeDir
 	node, ours := dir.node.(*overlayNode)
 	if !ours || node.o.Moved() {
+		merged := isDir && was != nil && was.node.Type().IsDir()
+		if a.opts.Changed != nil && !merged && (was != nil || h != nil) && a.opts.Changed(name) {
+			a.conflict(name)
+		}
 		return f(was)
 	}
 	m := node.o.meet(node.ino, base)
-	m.merged = was != nil && m.isDir && h != nil && h.Typeflag == tar.TypeDir
-	if m.conflicts(a.opts.Since) && a.opts.Conflict != nil {
-		a.stats.Conflicts++
-		a.opts.Conflict(name)
+	m.merged = was != nil && m.isDir && isDir
+	if m.conflicts(a.opts.Since) {
+		a.conflict(name)
 	}
 	defer m.agree()
 	return f(was)
+}
+
+func (a *layerApplier) conflict(name string) {
+	if a.opts.Conflict != nil {
+		a.stats.Conflicts++
+		a.opts.Conflict(name)
+	}
 }
 
 // put makes or changes a file.

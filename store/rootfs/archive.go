@@ -39,6 +39,7 @@ type packer struct {
 	view *View
 	tar  *tar.Writer
 	seen map[[2]uint64]string // the first name of a file with several
+	flat bool                 // directories are packed without what is in them
 }
 
 func (p *packer) add(name, as string, info *Info) error {
@@ -81,7 +82,7 @@ func (p *packer) add(name, as string, info *Info) error {
 		return err
 	}
 	if info.IsDir() {
-		if err := p.tar.WriteHeader(h); err != nil {
+		if err := p.tar.WriteHeader(h); err != nil || p.flat {
 			return err
 		}
 		return p.addAll(name, as)
@@ -186,6 +187,27 @@ func (v *View) CopyTree(from string, to FS) error {
 		return fmt.Errorf("copy %s: %w", from, err)
 	}
 	return nil
+}
+
+// FillVolume copies what an image has in a directory to a directory of this machine.
+func FillVolume(image FS, from, to string) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("copy the image's content into the volume at %s: %w", from, err)
+		}
+	}()
+	v := NewTree(image, true).View(Cred{})
+	if info, err := v.Stat(from); err != nil || !info.IsDir() {
+		return nil // the image has nothing there
+	}
+	volume, err := NewHostDir(to, HostOptions{})
+	if err != nil {
+		return err
+	}
+	if closer, ok := volume.(io.Closer); ok {
+		defer func() { err = errors.Join(err, closer.Close()) }()
+	}
+	return v.CopyTree(from, volume)
 }
 
 // Owner is a user and group.
