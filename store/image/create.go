@@ -26,8 +26,13 @@ type Creation struct {
 
 // Create makes an image of a layer. Errors: errdefs.ErrNotFound for the parent; a *layer.FormatError for a bad tar.
 func (s *Store) Create(ctx context.Context, c Creation) (*Image, error) {
-	h := s.hold()
-	defer h.release()
+	h, empty := s.hold(), false
+	defer func() {
+		h.release()
+		if empty {
+			s.discard(emptyLayer)
+		}
+	}()
 	var parent *Image
 	var below []digest.Digest
 	if c.Parent != "" {
@@ -45,7 +50,7 @@ func (s *Store) Create(ctx context.Context, c Creation) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	diffIDs, empty := append(below[:len(below):len(below)], own), false
+	diffIDs := append(below[:len(below):len(below)], own)
 	if own == emptyLayer && c.Parent != "" {
 		diffIDs, empty = below, true
 	}
