@@ -65,27 +65,26 @@ func prepare(m *testing.M) (code int, err error) {
 // TestScripts runs testdata/*.txtar with the real docker CLI. A script finds DOCKER_HOST, REGISTRY with the images
 // busybox and debian, SOCKERLESS with the binary, and the commands below.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
-		Setup: func(env *testscript.Env) error {
-			s, err := newServer()
-			if err != nil {
-				return err
-			}
-			env.Defer(func() {
-				if err := s.remove(env.T().(interface{ Logf(string, ...any) })); err != nil {
-					env.T().Fatal(err)
-				}
-			})
-			env.Values[serverKey{}] = s
-			env.Setenv("XDG_RUNTIME_DIR", s.dir)
-			env.Setenv("SOCKERLESS", binary)
-			env.Setenv("DATA", s.data())
-			setEnvironment(env, s.host())
-			return s.start()
-		},
-		Cmds: commands,
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: ownServer, Cmds: commands})
+}
+
+// ownServer gives a script a server of its own.
+func ownServer(env *testscript.Env) error {
+	s, err := newServer()
+	if err != nil {
+		return err
+	}
+	env.Defer(func() {
+		if err := s.remove(env.T().(interface{ Logf(string, ...any) })); err != nil {
+			env.T().Fatal(err)
+		}
 	})
+	env.Values[serverKey{}] = s
+	env.Setenv("XDG_RUNTIME_DIR", s.dir)
+	env.Setenv("SOCKERLESS", binary)
+	env.Setenv("DATA", s.data())
+	setEnvironment(env, s.host())
+	return s.start()
 }
 
 func setEnvironment(env *testscript.Env, host string) {

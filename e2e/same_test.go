@@ -11,7 +11,8 @@ import (
 
 // sameScripts are those that a real dockerd must pass too: what they want is what Docker does. The others are about our
 // own server: its end, its configuration, its embedded image, its registry errors.
-var sameScripts = []string{"run", "detached", "exec", "cp", "list", "mounts", "tty", "images", "saveload", "commit", "import", "push", "events"}
+var sameScripts = []string{"run", "detached", "exec", "cp", "list", "mounts", "tty", "images", "saveload", "commit", "import", "push", "events",
+	"compose/shop", "compose/queue", "compose/tests"}
 
 // runScript runs a script against a server that is not its own, and removes its containers.
 func runScript(t *testing.T, host, script string) {
@@ -28,7 +29,7 @@ func runScript(t *testing.T, host, script string) {
 				}
 			})
 			setEnvironment(env, host)
-			return nil
+			return usePlugins(env)
 		},
 		Cmds: commands,
 	})
