@@ -63,7 +63,7 @@ type System interface {
 	CPUs() int
 	// Memory gives the container's memory in bytes.
 	Memory() (total, available int64)
-	// Dial connects to "host:port" over "tcp" or "udp"; a connection over TCP has CloseWrite. The errors are syscall.Errno
+	// Dial connects to "host:port" over "tcp" or "udp", or to a socket of the file tree over "unix"; a connection over TCP has CloseWrite. The errors are syscall.Errno
 	// of connect(2), and *net.DNSError for a host that has no address.
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
 	// Listen accepts connections at "host:port" of the container, at all its addresses without a host. Over "udp" a

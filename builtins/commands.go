@@ -136,6 +136,7 @@ var commands = map[string]command{
 	"rpm":         {run: absent, absent: true, differs: "says that it is offloaded"},
 	"run-parts":   {run: runParts},
 	"runuser":     {run: su, differs: "only to the user that one is"},
+	"ryuk":        {run: ryuk},
 	"sed":         {run: sed},
 	"seq":         {run: seq},
 	"setsid":      {run: setsid},

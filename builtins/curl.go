@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -21,7 +22,7 @@ var curlUsage = usage{
 	options: []string{"s silent", "S show-error", "f fail", "fail-with-body", "L location", "location-trusted", "max-redirs=", "o output=", "O remote-name", "output-dir=", "create-dirs", "J remote-header-name", "X request=", "H header=", "A user-agent=", "e referer=", "b cookie=",
 		"d data= data-ascii=", "data-raw=", "data-binary=", "data-urlencode=", "json=", "F form=", "T upload-file=", "G get", "I head", "i include show-headers", "D dump-header=",
 		"u user=", "oauth2-bearer=", "k insecure", "cacert=", "x proxy=", "noproxy=", "w write-out=", "v verbose", "retry=", "retry-delay=", "retry-connrefused", "retry-all-errors", "retry-max-time=", "connect-timeout=", "m max-time=", "4 ipv4", "6 ipv6",
-		"url=", "g globoff", "q disable", "compressed", "N no-buffer", "# progress-bar", "no-progress-meter", "http1.1", "1 tlsv1", "tlsv1.2", "tlsv1.3", "proto=", "proto-redir=", "no-keepalive"},
+		"unix-socket=", "url=", "g globoff", "q disable", "compressed", "N no-buffer", "# progress-bar", "no-progress-meter", "http1.1", "1 tlsv1", "tlsv1.2", "tlsv1.3", "proto=", "proto-redir=", "no-keepalive"},
 }
 
 // curlCall is one run of curl.
@@ -111,6 +112,9 @@ func (c *curlCall) options(opts []option) (urls []string, err error) {
 			c.outputs = append(c.outputs, o.value)
 		case "O":
 			c.outputs = append(c.outputs, "")
+		case "unix-socket":
+			c.client.proxy = func(*url.URL) (*url.URL, error) { return nil, nil }
+			c.client.tcp = func(ctx context.Context, _ string) (net.Conn, error) { return c.p.System.Dial(ctx, "unix", o.value) }
 		case "output-dir":
 			c.dir = o.value
 		case "create-dirs":

@@ -26,6 +26,7 @@ type Config struct {
 	TLSCert    string                 `yaml:"tls-cert"`   // the server's certificate (PEM file)
 	TLSKey     string                 `yaml:"tls-key"`    // its key (PEM file)
 	TLSCA      string                 `yaml:"tls-ca"`     // the authority of the clients' certificates (PEM file)
+	AllowBind  []string               `yaml:"allow-bind"` // folders that clients over TCP and in containers may mount
 	Registries image.RegistriesConfig `yaml:"registries"` // by host, as in an image's name
 	Agents     AgentsConfig           `yaml:"agents"`     // where agents of other machines dial back
 	Offload    yaml.Node              `yaml:"offload"`    // the policy: package offload reads it, again when it changes
@@ -38,6 +39,7 @@ func (c *Config) flags(f *pflag.FlagSet) *string {
 	file := f.String("config", "", "configuration `FILE` (YAML)")
 	f.StringArrayVar(&c.Listen, "listen", []string{defaultListen()}, "`ADDRESS` to listen on, unix:///path or tcp://host:port (may be repeated)")
 	f.StringVar(&c.DataDir, "data-dir", defaultDataDir(), "`FOLDER` for images, containers and their state")
+	f.StringArrayVar(&c.AllowBind, "allow-bind", nil, "`FOLDER` of this machine that clients over TCP and in containers may mount (may be repeated)")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.TLSCert, "tls-cert", "", "server certificate `FILE` for tcp:// (PEM)")
@@ -92,6 +94,7 @@ func (c *Config) readFile(f *pflag.FlagSet, file string) error {
 	}
 	for name, restore := range map[string]func(){
 		"listen": func() { c.Listen = flagged.Listen }, "data-dir": func() { c.DataDir = flagged.DataDir },
+		"allow-bind": func() { c.AllowBind = flagged.AllowBind },
 		"log-format": func() { c.LogFormat = flagged.LogFormat }, "log-level": func() { c.LogLevel = flagged.LogLevel },
 		"tls-cert": func() { c.TLSCert = flagged.TLSCert }, "tls-key": func() { c.TLSKey = flagged.TLSKey },
 		"tls-ca": func() { c.TLSCA = flagged.TLSCA },
@@ -130,6 +133,11 @@ func (c *Config) check() error {
 		return fmt.Errorf("configuration: data-dir: %w", err)
 	}
 	c.DataDir = abs
+	for i, dir := range c.AllowBind {
+		if c.AllowBind[i], err = realPath(dir); err != nil {
+			return fmt.Errorf("configuration: allow-bind: %w", err)
+		}
+	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return fmt.Errorf("configuration: log-format %q: it is text or json", c.LogFormat)
 	}
@@ -138,6 +146,25 @@ func (c *Config) check() error {
 		return fmt.Errorf("configuration: log-level %q: it is debug, info, warn or error", c.LogLevel)
 	}
 	return c.Agents.check()
+}
+
+// realPath is an absolute path without symbolic links.
+func realPath(name string) (string, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
+}
+
+// sockets are the paths of the unix sockets that are listened on.
+func (c *Config) sockets() (paths []string) {
+	for _, address := range c.Listen {
+		if path, ok := strings.CutPrefix(address, "unix://"); ok {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // logger is the server's log, in the form that the configuration asks for.

@@ -49,7 +49,8 @@ func serve(ctx context.Context, s streams, args []string) error {
 	}
 	stopWatching := watchPolicy(ctx, system.policy, log)
 	defer stopWatching()
-	served := make(chan error, len(listeners))
+	served := make(chan error, len(listeners)+1)
+	go func() { served <- system.api.Serve(system.inside) }()
 	for i, l := range listeners {
 		go func() { served <- system.api.Serve(l) }()
 		log.Info("listening", "address", config.Listen[i])
@@ -57,7 +58,7 @@ func serve(ctx context.Context, s streams, args []string) error {
 	if _, err := fmt.Fprintf(s.out, "export DOCKER_HOST=%s\n", address(config.Listen[0], listeners[0])); err != nil {
 		log.Warn("cannot print the address", "error", err)
 	}
-	pending := len(listeners)
+	pending := len(listeners) + 1
 	select {
 	case <-ctx.Done():
 		log.Info("ending: requests under way may finish, containers go on")
@@ -127,12 +128,15 @@ func (o *runOptions) engine(ctx context.Context, s streams) (host string, stop f
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	served := make(chan error, 1)
-	go func() { served <- system.api.Serve(listeners[0]) }()
+	served := make(chan error, 2)
+	for _, l := range []net.Listener{listeners[0], system.inside} {
+		go func() { served <- system.api.Serve(l) }()
+	}
 	return config.Listen[0], func() {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		err := system.api.Shutdown(drain)
+		<-served
 		<-served
 		if err = errors.Join(err, system.Close(), os.RemoveAll(dir)); err != nil {
 			log.Warn("ending the engine", "error", err)

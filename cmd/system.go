@@ -40,6 +40,7 @@ import (
 //	volumes/     named volumes
 type system struct {
 	api    *dockerapi.Server
+	inside *dockerapi.Inside // what containers ask, to be served as a listener is
 	engine *runtime.Engine
 	policy *offload.Source
 	close  []func() error // in the order of opening
@@ -114,9 +115,12 @@ func openSystem(ctx context.Context, config *Config, log *slog.Logger) (s *syste
 		dataDir: config.DataDir, runtimeDir: cells, instance: instance, executable: executable,
 		source: s.policy, state: records, images: images, support: support, gate: gate, log: log}.open(ctx)
 	s.close = append(s.close, closeDrivers)
+	inside := dockerapi.NewInside()
+	s.inside = inside
 	s.engine, err = runtime.New(ctx, runtime.Config{
 		DataDir: config.DataDir, InstanceID: instance, Version: Version, GitCommit: commit(), Log: log,
-		Backend: sandbox, Offload: scheduler, Status: func() [][2]string { return append(status(support()), gate.status()...) }, State: records, Images: images})
+		Backend: sandbox, Offload: scheduler, Status: func() [][2]string { return append(status(support()), gate.status()...) }, State: records, Images: images,
+		Sockets: config.sockets(), Connect: inside.Connect, Binds: config.AllowBind})
 	if err != nil {
 		return s, err
 	}

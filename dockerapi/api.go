@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/sockerless/sockerless/dockerapi/transport"
+	"github.com/sockerless/sockerless/runtime"
 )
 
 // Config is what a [Server] needs.
@@ -66,6 +67,16 @@ type call struct {
 	version version
 	// name is what stands for {name} in the route's path.
 	name string
+	// untrusted is a request whose client does not have the rights of the server's user.
+	untrusted bool
+}
+
+// making is the context of what makes something that may use this machine's files.
+func (c *call) making() context.Context {
+	if c.untrusted {
+		return runtime.Untrusted(c.Context())
+	}
+	return c.Context()
 }
 
 // serve finds the endpoint and lets it answer.
@@ -86,7 +97,21 @@ func (s *Server) serve(w *transport.Response, r *transport.Request) error {
 	if v < route.since {
 		return invalid(route.method + " " + route.path + " requires API version " + route.since.String() + ", the client asks for " + v.String())
 	}
-	return route.serve(&call{Request: r, w: w, engine: s.engine, check: s.check, version: v, name: name})
+	c := &call{Request: r, w: w, engine: s.engine, check: s.check, version: v, name: name}
+	switch conn := r.Conn().(type) {
+	case *insideConn:
+		limited, err := scopeOf(c.Context(), s.engine, conn.container)
+		if err != nil {
+			return err
+		}
+		if c.name, err = limited.admit(c.Context(), route, name); err != nil {
+			return err
+		}
+		c.engine, c.untrusted = limited, true
+	default:
+		_, c.untrusted = conn.LocalAddr().(*net.TCPAddr)
+	}
+	return route.serve(c)
 }
 
 // json answers with a value, in the form that the client's version knows.

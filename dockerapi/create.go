@@ -43,7 +43,7 @@ func createContainer(c *call) error {
 	if c.version >= 41 {
 		opts.Platform = c.value("platform")
 	}
-	answer, err := c.engine.ContainerCreate(c.Context(), opts)
+	answer, err := c.engine.ContainerCreate(c.making(), opts)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func createVolume(c *call) error {
 	if req.ClusterVolumeSpec != nil {
 		return swarm(c)
 	}
-	v, err := c.engine.VolumeCreate(c.Context(), req)
+	v, err := c.engine.VolumeCreate(c.making(), req)
 	if err != nil {
 		return err
 	}

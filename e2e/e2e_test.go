@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,13 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(sessionVariable) != "" {
+		if err := session(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code, err := prepare(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)

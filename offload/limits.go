@@ -52,7 +52,7 @@ func withstands(limits runtime.Limits, t runtime.Task) error {
 		return never("its root file system cannot be written to: create the container with --read-only, and --tmpfs for what it writes")
 	}
 	for _, m := range t.Container.GetMounts() {
-		if limits.NoBinds && m.GetType() != agentpb.Mount_TMPFS {
+		if limits.NoBinds && m.GetType() != agentpb.Mount_TMPFS && m.GetType() != agentpb.Mount_ENGINE {
 			return never("%s cannot be mounted at %s: folders of this machine cannot be seen there", m.GetSource(), m.GetTarget())
 		}
 		if !limits.VolumesApart || m.GetType() != agentpb.Mount_BIND {

@@ -67,7 +67,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, opts CreateOptions) (types
 	}
 	e.volumes.use.RLock()
 	defer e.volumes.use.RUnlock()
-	created, err := e.planMounts(id, d)
+	created, err := e.planMounts(ctx, d)
 	if err != nil {
 		return none, err
 	}

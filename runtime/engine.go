@@ -51,6 +51,12 @@ type Config struct {
 	// Admit decides whether a connection of a container is let through, whose error says why not: the container sees one that has timed
 	// out, as behind a firewall that drops. Nil lets all through.
 	Admit func(c Connection) error
+	// Sockets are the paths at which this engine's API is on this machine. A bind of one is no file of the machine in a container, but
+	// a socket there, whose connections Connect opens: the API, limited to what that container may do. Nil refuses them.
+	Sockets []string
+	Connect func(ctx context.Context, container string) (net.Conn, error)
+	// Binds are the folders of this machine that clients which do not have the server's rights may mount, see [Untrusted].
+	Binds []string
 }
 
 // Connection is one that a container asks for.

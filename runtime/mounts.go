@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -35,12 +36,13 @@ type mountPoint struct {
 	Size        int64             `json:"size,omitempty"`   // bytes of a tmpfs
 	Perm        uint32            `json:"perm,omitempty"`   // of a tmpfs
 	Hidden      bool              `json:"hidden,omitempty"` // of HostConfig.Tmpfs: not among the mounts of an inspect
+	Engine      bool              `json:"engine,omitempty"` // a bind of the engine's own socket
 
 	labels map[string]string // of a volume that is to be made
 }
 
 // planMounts decides a container's mounts and returns the volumes that come into being with it.
-func (e *Engine) planMounts(id string, d *definition) ([]*volume, error) {
+func (e *Engine) planMounts(ctx context.Context, d *definition) ([]*volume, error) {
 	byTarget := map[string]mountPoint{}
 	add := func(m mountPoint) error {
 		if _, taken := byTarget[m.Target]; taken {
@@ -88,6 +90,11 @@ func (e *Engine) planMounts(id string, d *definition) ([]*volume, error) {
 	var created []*volume
 	for _, target := range slices.Sorted(maps.Keys(byTarget)) {
 		m := byTarget[target]
+		if m.Type == mount.TypeBind {
+			if err := e.checkBind(ctx, &m); err != nil {
+				return nil, err
+			}
+		}
 		if m.Type == mount.TypeVolume {
 			if m.Name == "" {
 				name, err := randomID()
@@ -233,9 +240,6 @@ func parseMount(c *mount.Mount) (mountPoint, error) {
 		if !isHostPath(c.Source) {
 			return fail("invalid mount path: '%s' mount path must be absolute", c.Source)
 		}
-		if _, err := os.Lstat(m.Source); err != nil && !m.Create {
-			return fail("bind source path does not exist: %s", c.Source)
-		}
 	case mount.TypeVolume:
 		m.Name, m.Mode = c.Source, "z"
 		if o := c.VolumeOptions; o != nil {
@@ -300,6 +304,10 @@ func (e *Engine) mounts(c *container, d *definition) ([]*agentpb.Mount, error) {
 		switch m.Type {
 		case mount.TypeBind:
 			out.Type = agentpb.Mount_BIND
+			if m.Engine {
+				out.Type, out.Source = agentpb.Mount_ENGINE, ""
+				break
+			}
 			if _, err := os.Stat(m.Source); err != nil {
 				if !m.Create || !os.IsNotExist(err) {
 					return nil, invalid("invalid mount config for type %q: bind source path does not exist: %s", "bind", m.Source)

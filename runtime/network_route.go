@@ -41,6 +41,9 @@ func (o *outgoing) Dial(ctx context.Context, id, proto, address string) (net.Con
 	if err != nil {
 		return nil, err
 	}
+	if proto == "unix" {
+		return o.e.dialSocket(ctx, a.c, address)
+	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, netproto.NewError(netproto.Invalid, "%s", err)

@@ -96,10 +96,12 @@ func (e *Engine) checkPlace(ctx context.Context, c *container, d *definition) (P
 	spec := &agentpb.Container{Id: c.id, ReadOnly: d.HostConfig.ReadonlyRootfs}
 	for _, m := range d.Mounts {
 		kind := agentpb.Mount_BIND
-		switch m.Type {
-		case mount.TypeVolume:
+		switch {
+		case m.Engine:
+			kind = agentpb.Mount_ENGINE
+		case m.Type == mount.TypeVolume:
 			kind = agentpb.Mount_VOLUME
-		case mount.TypeTmpfs:
+		case m.Type == mount.TypeTmpfs:
 			kind = agentpb.Mount_TMPFS
 		}
 		spec.Mounts = append(spec.Mounts, &agentpb.Mount{Type: kind, Source: m.Source, Target: m.Target})

@@ -50,7 +50,7 @@ func (c *container) open() error {
 	limits := c.spec.GetLimits()
 	table := kernel.NewTable(kernel.TableConfig{
 		Tree: tree, Hostname: c.spec.GetHostname(), Domainname: c.spec.GetDomainname(),
-		Limits: c.cell.limits(limits), Exec: c.resolve, Network: c.beyond(), Addresses: c.addresses(),
+		Limits: c.cell.limits(limits), Exec: c.resolve, Network: c.beyond(), Addresses: c.addresses(), Socket: c.dialEngine,
 	})
 	c.overlay = overlay
 	if err := c.mount(tree, table); err != nil {
@@ -92,7 +92,11 @@ func (c *container) mount(tree *rootfs.Tree, table *kernel.Table) error {
 		{"/etc/resolv.conf", &generatedFile{c: c, text: resolvText, mtime: table.Boot()}, false, true},
 	}
 	var opened []mounted // to be closed if it fails: the tree does not have them yet
-	for _, m := range c.spec.GetMounts() {
+	for i, m := range c.spec.GetMounts() {
+		if m.GetType() == agentpb.Mount_ENGINE {
+			all = append(all, mounted{path.Clean(m.GetTarget()), &engineSocket{number: uint64(i) + 1, made: table.Boot()}, false, true})
+			continue
+		}
 		fsys, err := c.openMount(m)
 		if err != nil {
 			return errors.Join(fmt.Errorf("%s: %w", m.GetTarget(), err), closeMounts(opened))

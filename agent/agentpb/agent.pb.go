@@ -30,6 +30,7 @@ const (
 	Mount_BIND   Mount_Type = 0
 	Mount_VOLUME Mount_Type = 1
 	Mount_TMPFS  Mount_Type = 2
+	Mount_ENGINE Mount_Type = 3 // a socket at which the engine answers, over Network
 )
 
 // Enum value maps for Mount_Type.
@@ -38,11 +39,13 @@ var (
 		0: "BIND",
 		1: "VOLUME",
 		2: "TMPFS",
+		3: "ENGINE",
 	}
 	Mount_Type_value = map[string]int32{
 		"BIND":   0,
 		"VOLUME": 1,
 		"TMPFS":  2,
+		"ENGINE": 3,
 	}
 )
 
@@ -616,7 +619,7 @@ func (x *Endpoint) GetMac() string {
 type Mount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Type          Mount_Type             `protobuf:"varint,1,opt,name=type,proto3,enum=sockerless.agent.v1.Mount_Type" json:"type,omitempty"`
-	Source        string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"` // host directory or file; empty for tmpfs
+	Source        string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"` // host directory or file; empty for the others
 	Target        string                 `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
 	ReadOnly      bool                   `protobuf:"varint,4,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	CopyUp        bool                   `protobuf:"varint,5,opt,name=copy_up,json=copyUp,proto3" json:"copy_up,omitempty"` // a new volume takes the image's content at target
@@ -3771,7 +3774,7 @@ const file_agent_proto_rawDesc = "" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06prefix\x18\x03 \x01(\rR\x06prefix\x12\x18\n" +
 	"\agateway\x18\x04 \x01(\tR\agateway\x12\x10\n" +
-	"\x03mac\x18\x05 \x01(\tR\x03mac\"\xf3\x01\n" +
+	"\x03mac\x18\x05 \x01(\tR\x03mac\"\xff\x01\n" +
 	"\x05Mount\x123\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1f.sockerless.agent.v1.Mount.TypeR\x04type\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
@@ -3779,12 +3782,14 @@ const file_agent_proto_rawDesc = "" +
 	"\tread_only\x18\x04 \x01(\bR\breadOnly\x12\x17\n" +
 	"\acopy_up\x18\x05 \x01(\bR\x06copyUp\x12\x12\n" +
 	"\x04size\x18\x06 \x01(\x03R\x04size\x12\x12\n" +
-	"\x04mode\x18\a \x01(\rR\x04mode\"'\n" +
+	"\x04mode\x18\a \x01(\rR\x04mode\"3\n" +
 	"\x04Type\x12\b\n" +
 	"\x04BIND\x10\x00\x12\n" +
 	"\n" +
 	"\x06VOLUME\x10\x01\x12\t\n" +
-	"\x05TMPFS\x10\x02\"Q\n" +
+	"\x05TMPFS\x10\x02\x12\n" +
+	"\n" +
+	"\x06ENGINE\x10\x03\"Q\n" +
 	"\x06Limits\x12\x16\n" +
 	"\x06memory\x18\x01 \x01(\x03R\x06memory\x12\x12\n" +
 	"\x04pids\x18\x02 \x01(\x03R\x04pids\x12\x1b\n" +

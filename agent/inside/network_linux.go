@@ -22,9 +22,10 @@ type connections struct {
 	config Config
 	agent  *network.Agent
 
-	mu    sync.Mutex
-	begun bool
-	stack *netstack.Stack // nil without a network of its own
+	mu      sync.Mutex
+	begun   bool
+	sockets bool            // of the engine are there
+	stack   *netstack.Stack // nil without a network of its own
 }
 
 func newConnections(config Config) *connections {
@@ -37,6 +38,12 @@ func newConnections(config Config) *connections {
 func (c *connections) begin(spec *agentpb.Container) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.sockets {
+		c.sockets = true
+		if err := c.serveEngine(spec); err != nil {
+			return err
+		}
+	}
 	if c.begun || len(spec.GetEndpoints()) == 0 {
 		return nil
 	}

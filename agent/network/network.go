@@ -19,7 +19,7 @@ type Incoming interface {
 // Outgoing is the world as the containers of an agent see it.
 type Outgoing interface {
 	// Dial connects a container to address: "ip:port" or "name:port". network is "tcp" or "udp"; of a "udp" connection each
-	// Write is a datagram, and so is each Read. The connection is a [Half]. Errors: an [*Error] which says
+	// Write is a datagram, and so is each Read. With "unix" the address is the place of the engine's socket in the container. The connection is a [Half]. Errors: an [*Error] which says
 	// what connect(2) would have; errors.Is works with syscall.ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EACCES, and with
 	// os.ErrDeadlineExceeded and errdefs.ErrNotFound (no such name).
 	Dial(ctx context.Context, container, network, address string) (net.Conn, error)

@@ -280,11 +280,11 @@ func (s *session) ask(ctx context.Context, r request) (*conn, *response, error) 
 
 // dial asks the other side for a connection.
 func (s *session) dial(ctx context.Context, container, network, address string) (net.Conn, error) {
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, NewError(Invalid, "dial %s: %s", network, err)
+	if network = strings.TrimRight(network, "46"); network != "tcp" && network != "udp" && network != "unix" {
+		return nil, NewError(Unsupported, "dial %s %s: there are only tcp, udp and unix", network, address)
 	}
-	if network = strings.TrimRight(network, "46"); network != "tcp" && network != "udp" {
-		return nil, NewError(Unsupported, "dial %s %s: there are only tcp and udp", network, address)
+	if _, _, err := net.SplitHostPort(address); err != nil && network != "unix" {
+		return nil, NewError(Invalid, "dial %s: %s", network, err)
 	}
 	c, resp, err := s.ask(ctx, request{Version: version, Op: opDial, Container: container, Network: network, Address: address, Source: Source(ctx)})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -32,10 +33,14 @@ func (w *Response) Hijack(contentType string, f func(ctx context.Context, c *Con
 	if _, err := io.Copy(io.Discard, w.request.Body(maxHijackBody)); err != nil {
 		return fmt.Errorf("read the request's body: %w", err)
 	}
+	losesOutput := strings.HasPrefix(w.request.Header("User-Agent"), dockerPython)
 	w.take(func(ctx context.Context, st *stream) {
 		c := &Conn{st: st}
 		if _, err := st.socket.Write(head); err != nil {
 			return
+		}
+		if losesOutput {
+			awaitRead(st.socket.Conn)
 		}
 		defer c.end()
 		if err := f(ctx, c); err != nil {
@@ -44,6 +49,10 @@ func (w *Response) Hijack(contentType string, f func(ctx context.Context, c *Con
 	})
 	return nil
 }
+
+// dockerPython begins the User-Agent of Docker's client for Python. It reads the head through a buffer and the rest from the
+// socket below: output that comes so soon that both are read together is lost to it.
+const dockerPython = "docker-sdk-python/"
 
 // maxHijackBody bounds what is read of a body that the handler left unread.
 const maxHijackBody = 4 << 20

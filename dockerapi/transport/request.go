@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"net"
 	"net/url"
 
 	"github.com/valyala/fasthttp"
@@ -48,6 +49,14 @@ func (r *Request) Header(name string) string {
 
 // RemoteAddr says where the client is, for the log.
 func (r *Request) RemoteAddr() string { return r.http.RemoteAddr().String() }
+
+// Conn is the connection as its listener accepted it.
+func (r *Request) Conn() net.Conn {
+	if c, ok := r.http.Conn().(*frontConn); ok {
+		return c.Conn
+	}
+	return r.http.Conn()
+}
 
 // upgrades says whether the client asks for another protocol, as the Docker clients do before they hijack.
 func (r *Request) upgrades() bool {

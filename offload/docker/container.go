@@ -37,6 +37,9 @@ func (d *Driver) container(s offload.Spec, program offload.AgentProgram, volume 
 		{Type: mount.TypeVolume, Target: stateDir},
 	}
 	for i, m := range c.GetMounts() {
+		if m.GetType() == agentpb.Mount_ENGINE {
+			continue // the agent makes it
+		}
 		mounts = append(mounts, d.mounts(s, i, m)...)
 	}
 	host := &container.HostConfig{

@@ -36,6 +36,9 @@ func (d *Driver) mounts(c *agentpb.Container, lower, etc string) ([]native.Mount
 		all = append(all, native.Mount{Source: file, Target: "/etc/" + name})
 	}
 	for _, m := range c.GetMounts() {
+		if m.GetType() == agentpb.Mount_ENGINE {
+			continue // the agent makes it
+		}
 		own := native.Mount{Source: m.GetSource(), Target: m.GetTarget(), ReadOnly: m.GetReadOnly(), Size: m.GetSize(), Mode: m.GetMode()}
 		if m.GetType() == agentpb.Mount_TMPFS {
 			own.Source = ""

@@ -36,6 +36,9 @@ func (s *Store) Pull(ctx context.Context, opts PullOptions) (*Image, error) {
 	if refString(named) == baseRef {
 		return p.base(ctx)
 	}
+	if isRyuk(named) {
+		return p.ryuk(ctx)
+	}
 	img, err := p.run(ctx, opts.Auth)
 	if err != nil {
 		return nil, pullError(err, named)

@@ -23,6 +23,9 @@ type Network interface {
 	Lookup(ctx context.Context, name string) ([]netip.Addr, error)
 }
 
+// SocketDev is the number of the device that the sockets of the file tree are on with which a process can connect.
+const SocketDev = 0xe7d
+
 // ErrNoName says that a name stands for no address.
 var ErrNoName = errors.New("Name or service not known") //nolint:staticcheck // as glibc's gai_strerror(3) has it
 
@@ -40,16 +43,20 @@ func connectError(err error) error {
 	return err
 }
 
-// Dial connects to "host:port" over "tcp" or "udp". The host is an address or a name, which is looked up in the
-// container's /etc/hosts first. The caller has the only reference to the file, whose reads and writes are those of the
-// connection. Errors are those of connect(2), ErrNoName, EINTR after a caught signal, and ErrKilled.
+// Dial connects to "host:port" over "tcp" or "udp", or to a socket of the file tree over "unix". The host is an address or a
+// name, which is looked up in the container's /etc/hosts first. The caller has the only reference to the file, whose reads and
+// writes are those of the connection. Errors are those of connect(2), ErrNoName, EINTR after a caught signal, and ErrKilled.
 func (p *Process) Dial(ctx context.Context, network, address string) (*File, error) {
 	if err := p.Gate(); err != nil {
 		return nil, err
 	}
-	host, port, err := splitAddress(network, address)
-	if err != nil {
-		return nil, err
+	connect := func(ctx context.Context) (*File, error) { return p.dialSocket(ctx, address) }
+	if network != "unix" {
+		host, port, err := splitAddress(network, address)
+		if err != nil {
+			return nil, err
+		}
+		connect = func(ctx context.Context) (*File, error) { return p.dial(ctx, network, host, port) }
 	}
 	ctx, release := p.interruptible(ctx)
 	defer release()
@@ -57,7 +64,7 @@ func (p *Process) Dial(ctx context.Context, network, address string) (*File, err
 	defer free()
 	p.blocked()
 	defer p.computes()
-	file, err := p.dial(ctx, network, host, port)
+	file, err := connect(ctx)
 	if killed := p.stand(); killed != nil {
 		if file != nil {
 			_ = file.Close()
@@ -83,6 +90,23 @@ func (p *Process) dial(ctx context.Context, network, host string, port uint16) (
 		}
 	}
 	return nil, err
+}
+
+// dialSocket connects to a socket of the file tree. Those of folders of the host that are mounted belong to the host's programs, which
+// cannot be reached.
+func (p *Process) dialSocket(ctx context.Context, name string) (*File, error) {
+	info, err := p.view.Stat(name)
+	if err != nil {
+		return nil, rootfs.Errno(err)
+	}
+	if info.Dev() != SocketDev || p.table.config.Socket == nil {
+		return nil, syscall.ECONNREFUSED
+	}
+	c, err := p.table.config.Socket(ctx, info.Ino())
+	if err != nil {
+		return nil, connectError(err)
+	}
+	return NewFile(newRemote(c, "unix")), nil
 }
 
 // connect connects to an address: within the container, or beyond it.

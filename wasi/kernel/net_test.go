@@ -89,7 +89,7 @@ func TestLoopbackHalfClose(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	_, out := run(t, nil, func(p *kernel.Process) int {
-		for _, c := range [][2]string{{"tcp", "127.0.0.1:1"}, {"tcp", "localhost:1"}, {"tcp", "[::1]:1"}, {"tcp", "10.0.0.1:1"}, {"tcp", "no.such:1"}, {"tcp", "x"}, {"unix", "x:1"}} {
+		for _, c := range [][2]string{{"tcp", "127.0.0.1:1"}, {"tcp", "localhost:1"}, {"tcp", "[::1]:1"}, {"tcp", "10.0.0.1:1"}, {"tcp", "no.such:1"}, {"tcp", "x"}, {"sctp", "x:1"}, {"unix", "/x"}, {"unix", "/"}} {
 			_, err := p.Dial(p.Context(), c[0], c[1])
 			fmt.Fprintln(p.Stdout(), err)
 		}
@@ -105,7 +105,7 @@ func TestRefused(t *testing.T) {
 		fmt.Fprintln(p.Stdout(), err)
 		return 0
 	})
-	want := "connection refused\nconnection refused\nconnection refused\nnetwork is unreachable\nName or service not known\ninvalid argument\naddress family not supported by protocol\naddress already in use\ncannot assign requested address\n<nil>\n<nil>\n"
+	want := "connection refused\nconnection refused\nconnection refused\nnetwork is unreachable\nName or service not known\ninvalid argument\naddress family not supported by protocol\nno such file or directory\nconnection refused\naddress already in use\ncannot assign requested address\n<nil>\n<nil>\n"
 	if out != want {
 		t.Errorf("%q", out)
 	}

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"context"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -32,6 +34,8 @@ type TableConfig struct {
 	// Network is what is beyond the container; nil is no network but loopback. Addresses are the container's own in it.
 	Network   Network
 	Addresses []netip.Addr
+	// Socket connects to the socket of the file tree that has this number on the device [SocketDev]; nil where there are none.
+	Socket func(ctx context.Context, number uint64) (net.Conn, error)
 	// Grace is how long a killed process may take to notice, before it counts as ended; 0 is 10 s.
 	Grace time.Duration
 }
