@@ -18,12 +18,13 @@ async function main() {
 
   const c = await docker.createContainer({ Image: "sockerless/base", name: "node-one", Cmd: ["cat"], OpenStdin: true, StdinOnce: true, Labels: { a: "b" } });
   const attached = await c.attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true });
+  const over = ended(attached);
   const stdout = new PassThrough(), stderr = new PassThrough();
   docker.modem.demuxStream(attached, stdout, stderr);
   await c.start();
   attached.end("typed\n");
   step("wait", (await c.wait()).StatusCode);
-  await ended(attached);
+  await over;
   step("attach", stdout.read().toString().trim());
   step("logs", JSON.stringify((await c.logs({ stdout: true })).subarray(8).toString()));
   step("inspect", (await c.inspect()).State.Status, (await docker.listContainers({ all: true, filters: { label: ["a=b"] } })).length);
