@@ -145,8 +145,17 @@ func TestECS(t *testing.T) {
 		})
 	}
 	s.fails(t, 127, []string{"nosuch"}, "run", "--rm", "python", "nosuch")
-	s.fails(t, 125, []string{"folders of this machine", "fargate"}, "run", "--rm", "-v", t.TempDir()+":/v", "python", "true")
-	s.fails(t, 125, []string{"a mount at /t", "Fargate"}, "run", "--rm", "--tmpfs", "/t", "python", "true")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "in"), []byte("in\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.ok(t, "run", "--rm", "-v", dir+":/v", "python", "sh", "-c", "cat /v/in; echo out >/v/out"); got != "in" {
+		t.Errorf("a folder of this machine: %q", got)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "out")); err != nil || string(got) != "out\n" {
+		t.Errorf("what was written there: %q, %v", got, err)
+	}
+	s.fails(t, 125, []string{"a tmpfs at /t", "Fargate"}, "run", "--rm", "--tmpfs", "/t", "python", "true")
 	s.fails(t, 125, []string{"--read-only", "Fargate"}, "run", "--rm", "--read-only", "python", "true")
 	s.fails(t, 125, []string{"restart policy", "fargate"}, "run", "-d", "--restart", "always", "python", "true")
 

@@ -126,11 +126,15 @@ func TestDeadline(t *testing.T) {
 		code         int64
 	}{
 		{"sleep 1000", "", 137},
-		{"kill -STOP $PPID; sleep 1000", "Sandbox.Timedout, Task timed out after 20.00 seconds", 125},
+		{"read go; kill -STOP $PPID; sleep 1000", "Sandbox.Timedout, Task timed out after 20.00 seconds", 125},
 	} {
-		id := s.Create("", container.Config{Cmd: []string{"sh", "-c", test.command}}, container.HostConfig{})
+		id := s.Create("", container.Config{Cmd: []string{"sh", "-c", test.command}, OpenStdin: true}, container.HostConfig{})
+		session := s.Attach(id, runtime.AttachOptions{Stream: true, Stdin: true})
 		w := s.Waiting(id, container.WaitConditionNextExit)
 		s.Start(id)
+		if _, err := session.Input.Write([]byte("go\n")); err != nil { // not before the agent has said that it started
+			t.Fatal(err)
+		}
 		code := s.Code(w)
 		if state := s.State(id); code != test.code || !strings.Contains(state.Error, test.why) {
 			t.Errorf("%s: exit code %d, %q", test.command, code, state.Error)

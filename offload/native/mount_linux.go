@@ -106,7 +106,7 @@ func newMount(kind string, attributes int, options ...option) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(fsys)
-	for _, o := range options {
+	for _, o := range append([]option{{"source", kind}}, options...) { // the source is what df and mount show
 		if o.value == "" {
 			err = unix.FsconfigSetFlag(fsys, o.key)
 		} else {
