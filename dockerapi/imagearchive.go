@@ -36,6 +36,7 @@ func loadImages(c *call) error {
 	}
 	quiet := c.value("quiet") == "" || c.flag("quiet")
 	loading, err := c.engine.ImageLoad(c.Context(), c.Body(0), platform)
+	c.drain()
 	c.w.Stream(http.StatusOK, "application/json", func(ctx context.Context, s *transport.Stream) error {
 		lines := &progressLines{to: s}
 		if err == nil {
@@ -52,6 +53,12 @@ func loadImages(c *call) error {
 
 // maxDrain is how much of a tar that is not wanted is read and thrown away.
 const maxDrain = 16 << 20
+
+// drain reads what is left of a body, as the padding of an archive: a client that is answered before it has sent all of it sees a
+// broken pipe.
+func (c *call) drain() {
+	_, _ = io.Copy(io.Discard, c.Body(0)) // what was read of it was enough
+}
 
 // importImage serves POST /images/create with fromSrc: docker import.
 func importImage(c *call) error {

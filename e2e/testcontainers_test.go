@@ -33,7 +33,7 @@ func TestTestcontainers(t *testing.T) {
 		t.Fatal(err)
 	}
 	session := exec.CommandContext(t.Context(), os.Args[0])
-	session.Env = append(s.environment(), sessionVariable+"=1", "HOME="+t.TempDir(), "TESTCONTAINERS_HOST_OVERRIDE=localhost", "RYUK_RECONNECTION_TIMEOUT=10ms")
+	session.Env = append(s.environment(), sessionVariable+"=1", "HOME="+t.TempDir(), "TESTCONTAINERS_HOST_OVERRIDE=localhost", "RYUK_RECONNECTION_TIMEOUT=5s")
 	o := outcomeOf(t, session)
 	want := "log 4 out\nport true\nhttp\nhealth\nexec\nfile\nexit 3\nnetwork ok\ncopy hello\nreuse true\n"
 	if o.code != 0 || o.stdout != want {
