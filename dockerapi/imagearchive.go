@@ -2,7 +2,6 @@ package dockerapi
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 
@@ -54,10 +53,10 @@ func loadImages(c *call) error {
 // maxDrain is how much of a tar that is not wanted is read and thrown away.
 const maxDrain = 16 << 20
 
-// drain reads what is left of a body, as the padding of an archive: a client that is answered before it has sent all of it sees a
-// broken pipe.
+// drain reads what is left of an archive: its padding, or what is not wanted after an error. A client that is answered while it
+// sends finds the connection broken, and never sees why.
 func (c *call) drain() {
-	_, _ = io.Copy(io.Discard, c.Body(0)) // what was read of it was enough
+	_, _ = io.CopyN(io.Discard, c.Body(0), maxDrain) // how the body ends makes no difference any more
 }
 
 // importImage serves POST /images/create with fromSrc: docker import.
@@ -72,12 +71,9 @@ func importImage(c *call) error {
 	if opts.Source == "-" { // the tar comes with the request, which must be read before the answer begins
 		opts.Tar = c.Body(0)
 		opts.Progress = func(m jsonstream.Message) { done = append(done, m) }
-		if err := c.engine.ImageImport(c.Context(), opts); err != nil {
-			// A client that is still sending would find the connection broken, and never see why.
-			_, drainErr := io.CopyN(io.Discard, opts.Tar, maxDrain)
-			if drainErr != nil && drainErr != io.EOF {
-				return errors.Join(err, drainErr)
-			}
+		err := c.engine.ImageImport(c.Context(), opts)
+		c.drain()
+		if err != nil {
 			return err
 		}
 	}
